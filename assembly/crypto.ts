@@ -1,0 +1,45 @@
+/**
+ * Hashing and single signatures for hosts: what `hash` and `verifySignature` of portcullis/core call.
+ *
+ * The host writes each part (key, message, signature) somewhere into the core's input region and passes pointers and
+ * lengths; nothing is kept between calls, and the parts are only read. Shapes are the host's duty: a hash or curve
+ * that does not exist traps. Every value inside the parts is judged here: a wrong key or signature gives 0.
+ *
+ * Hashes are numbered as in `HashId`, curves as in `Curve`.
+ */
+import { digestBytes, hash as hashAll } from "./hash/hash";
+import { verifyEcdsa } from "./sig/ecdsa";
+import { verifyEd25519 } from "./sig/ed25519";
+
+const DIGEST: usize = memory.data(64, 16);
+
+/** Writes the digest of `length` bytes at `source` to `out`, and returns its length. */
+export function hash(id: u32, source: usize, length: u32, out: usize): u32 {
+  hashAll(id, source, length, out);
+  return digestBytes(id);
+}
+
+/** ECDSA: `key` is x||y, `signature` r||s. */
+export function verifyEcdsaMessage(
+  curve: u32,
+  hashId: u32,
+  key: usize,
+  message: usize,
+  messageLength: u32,
+  signature: usize,
+  signatureLength: u32,
+): bool {
+  hashAll(hashId, message, messageLength, DIGEST);
+  return verifyEcdsa(curve, key, DIGEST, digestBytes(hashId), signature, signatureLength);
+}
+
+/** Ed25519: `key` has 32 bytes. */
+export function verifyEd25519Message(
+  key: usize,
+  message: usize,
+  messageLength: u32,
+  signature: usize,
+  signatureLength: u32,
+): bool {
+  return verifyEd25519(key, message, messageLength, signature, signatureLength);
+}
