@@ -10,6 +10,7 @@
 import { digestBytes, hash as hashAll } from "./hash/hash";
 import { verifyEcdsa } from "./sig/ecdsa";
 import { verifyEd25519 } from "./sig/ed25519";
+import { verifyRsapss, verifyRsassa } from "./sig/rsa";
 
 const DIGEST: usize = memory.data(64, 16);
 
@@ -42,4 +43,47 @@ export function verifyEd25519Message(
   signatureLength: u32,
 ): bool {
   return verifyEd25519(key, message, messageLength, signature, signatureLength);
+}
+
+/** RSASSA-PKCS1-v1_5: n and e are big-endian, leading zeros ignored. */
+export function verifyRsassaMessage(
+  hashId: u32,
+  n: usize,
+  nLength: u32,
+  e: usize,
+  eLength: u32,
+  message: usize,
+  messageLength: u32,
+  signature: usize,
+  signatureLength: u32,
+): bool {
+  hashAll(hashId, message, messageLength, DIGEST);
+  return verifyRsassa(n, nLength, e, eLength, hashId, DIGEST, signature, signatureLength);
+}
+
+/** RSASSA-PSS with MGF1 over the same hash; `saltLength` is exact, or -1 for the one that the encoding has. */
+export function verifyRsapssMessage(
+  hashId: u32,
+  saltLength: i32,
+  n: usize,
+  nLength: u32,
+  e: usize,
+  eLength: u32,
+  message: usize,
+  messageLength: u32,
+  signature: usize,
+  signatureLength: u32,
+): bool {
+  hashAll(hashId, message, messageLength, DIGEST);
+  return verifyRsapss(
+    n,
+    nLength,
+    e,
+    eLength,
+    hashId,
+    DIGEST,
+    signature,
+    signatureLength,
+    saltLength,
+  );
 }
