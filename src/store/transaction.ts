@@ -1,0 +1,294 @@
+/** The contract's reads and writes in SQL. The rules live here; commit and rollback in sqlite.ts. */
+import type {
+  ClaimRefusal,
+  Counters,
+  ElementUse,
+  Floors,
+  OpenRun,
+  Raise,
+  StoredHead,
+  StoredLeaf,
+  StoredTree,
+  StoreReader,
+  Transaction,
+} from "./contract.ts";
+import { StoreError } from "./contract.ts";
+import type { Row, Sql } from "./sql.ts";
+import { bigintOf, bytesOf, compareBytes, requireBytes, requireCount } from "./values.ts";
+
+const DIGEST_BYTES = 32;
+const NAME_BYTES_MAX = 66;
+const PAGE_MAX = 10_000;
+
+/** Reads of the last commit, or inside a transaction of what it wrote. */
+export class SqliteReader implements StoreReader {
+  protected readonly sql: Sql;
+  /** Throws where the store must not be used any more. */
+  protected readonly check: () => void;
+
+  constructor(sql: Sql, check: () => void) {
+    this.sql = sql;
+    this.check = check;
+  }
+
+  async floors(): Promise<Floors | null> {
+    this.check();
+    const row = this.sql.one("SELECT * FROM floors");
+    if (row === null) return null;
+    return {
+      charterDigest: row.bytes("charter_digest", DIGEST_BYTES),
+      charterNumber: row.integer("charter_number"),
+      snapshotVersion: row.integer("snapshot_version"),
+      snapshotDigest: row.bytesOrNull("snapshot_digest", DIGEST_BYTES),
+      timeSeconds: row.integer("time_seconds"),
+    };
+  }
+
+  async counters(akName: Uint8Array): Promise<Counters | null> {
+    this.check();
+    const row = this.sql.one("SELECT * FROM counters WHERE ak_name = ?", akName);
+    if (row === null) return null;
+    return {
+      resetCount: row.integer("reset_count"),
+      restartCount: row.integer("restart_count"),
+      clock: bigintOf(row.bytes("clock", 8)),
+      firmwareVersion: bigintOf(row.bytes("firmware_version", 8)),
+    };
+  }
+
+  async uses(digests: readonly Uint8Array[]): Promise<number[]> {
+    this.check();
+    return digests.map((digest) => {
+      const row = this.sql.one("SELECT uses FROM elements WHERE digest = ?", digest);
+      return row === null ? 0 : row.integer("uses");
+    });
+  }
+
+  async openRuns(): Promise<OpenRun[]> {
+    this.check();
+    return this.sql.all("SELECT * FROM runs ORDER BY leaf_index").map((row) => ({
+      runId: row.bytes("run_id", DIGEST_BYTES),
+      leafIndex: row.integer("leaf_index"),
+      owner: row.text("owner"),
+    }));
+  }
+
+  async tree(): Promise<StoredTree> {
+    this.check();
+    const row = this.sql.one("SELECT size, frontier FROM tree");
+    if (row === null) throw new StoreError("store.corrupt", "The store has lost the log's state.");
+    return { size: row.integer("size"), frontier: row.bytes("frontier") };
+  }
+
+  async leaves(from: number, count: number): Promise<StoredLeaf[]> {
+    this.check();
+    const rows = this.sql.all(
+      "SELECT * FROM leaves WHERE leaf_index >= ? ORDER BY leaf_index LIMIT ?",
+      requireCount(from, "from"),
+      Math.min(requireCount(count, "count"), PAGE_MAX),
+    );
+    return rows.map((row) => ({
+      index: row.integer("leaf_index"),
+      bytes: row.bytes("bytes"),
+      hash: row.bytes("hash", DIGEST_BYTES),
+    }));
+  }
+
+  async heads(from: number, count: number): Promise<StoredHead[]> {
+    this.check();
+    const rows = this.sql.all(
+      "SELECT * FROM heads WHERE size >= ? ORDER BY size LIMIT ?",
+      requireCount(from, "from"),
+      Math.min(requireCount(count, "count"), PAGE_MAX),
+    );
+    return rows.map(headOf);
+  }
+
+  async lastHead(): Promise<StoredHead | null> {
+    this.check();
+    const row = this.sql.one("SELECT * FROM heads ORDER BY size DESC LIMIT 1");
+    return row === null ? null : headOf(row);
+  }
+}
+
+function headOf(row: Row): StoredHead {
+  return { size: row.integer("size"), note: row.bytes("note") };
+}
+
+export class SqliteTransaction extends SqliteReader implements Transaction {
+  async pinCharter(digest: Uint8Array, number: number): Promise<void> {
+    if ((await this.floors()) !== null) {
+      throw new StoreError("store.pinned", "A charter is pinned already; it moves only forward.");
+    }
+    this.sql.run(
+      "INSERT INTO floors VALUES (1, ?, ?, 0, NULL, 0)",
+      requireBytes(digest, DIGEST_BYTES, "charter digest"),
+      requireCount(number, "charter number"),
+    );
+  }
+
+  async raiseFloors(offered: Floors): Promise<Raise> {
+    const held = await this.floors();
+    if (held === null) throw new StoreError("store.unpinned", "No charter is pinned yet.");
+    const pin = compare(
+      [held.charterNumber, held.charterDigest],
+      [requireCount(offered.charterNumber, "charter number"), offered.charterDigest],
+    );
+    const snapshot = compare(
+      [held.snapshotVersion, held.snapshotDigest],
+      [requireCount(offered.snapshotVersion, "snapshot version"), offered.snapshotDigest],
+    );
+    if (pin === "contradicted" || snapshot === "contradicted") return "contradicted";
+    const timeSeconds = requireCount(offered.timeSeconds, "time");
+    const charter = pin === "higher" ? offered : held;
+    const seen = snapshot === "higher" ? offered : held;
+    this.sql.run(
+      "UPDATE floors SET charter_digest = ?, charter_number = ?, snapshot_version = ?, " +
+        "snapshot_digest = ?, time_seconds = ?",
+      requireBytes(charter.charterDigest, DIGEST_BYTES, "charter digest"),
+      charter.charterNumber,
+      seen.snapshotVersion,
+      seen.snapshotDigest && requireBytes(seen.snapshotDigest, DIGEST_BYTES, "snapshot digest"),
+      Math.max(held.timeSeconds, timeSeconds),
+    );
+    if (timeSeconds > held.timeSeconds) {
+      this.sql.run("DELETE FROM elements WHERE expires < ?", timeSeconds);
+      this.sql.run("DELETE FROM claims WHERE expires < ?", timeSeconds);
+    }
+    return pin === "lower" || snapshot === "lower" ? "behind" : "raised";
+  }
+
+  async raiseCounters(akName: Uint8Array, offered: Counters): Promise<Raise> {
+    const held = await this.counters(akName);
+    if (held === null) {
+      await this.replaceCounters(akName, offered);
+      return "raised";
+    }
+    const session =
+      offered.resetCount - held.resetCount || offered.restartCount - held.restartCount;
+    const boot = session > 0 ? offered : held;
+    await this.replaceCounters(akName, {
+      resetCount: boot.resetCount,
+      restartCount: boot.restartCount,
+      clock: clockFloor(held, offered),
+      firmwareVersion: higher(held.firmwareVersion, offered.firmwareVersion),
+    });
+    const behind = session < 0 || offered.firmwareVersion < held.firmwareVersion;
+    return behind ? "behind" : "raised";
+  }
+
+  async replaceCounters(akName: Uint8Array, counters: Counters): Promise<void> {
+    this.check();
+    if (akName.length === 0 || akName.length > NAME_BYTES_MAX) {
+      throw new StoreError("store.input", `A TPM Name of ${akName.length} bytes.`);
+    }
+    this.sql.run(
+      "INSERT OR REPLACE INTO counters VALUES (?, ?, ?, ?, ?)",
+      akName,
+      requireCount(counters.resetCount, "resetCount"),
+      requireCount(counters.restartCount, "restartCount"),
+      bytesOf(counters.clock, "clock"),
+      bytesOf(counters.firmwareVersion, "firmwareVersion"),
+    );
+  }
+
+  async claimUses(
+    request: Uint8Array,
+    elements: readonly ElementUse[],
+  ): Promise<ClaimRefusal | null> {
+    const floors = await this.floors();
+    if (floors === null) throw new StoreError("store.unpinned", "No charter is pinned yet.");
+    requireBytes(request, DIGEST_BYTES, "request digest");
+    requireDistinct(elements);
+    if (elements.some((element) => element.expires <= floors.timeSeconds)) return "expired";
+    if (this.sql.one("SELECT 1 FROM claims WHERE request = ? LIMIT 1", request)) return "request";
+    const uses = await this.uses(elements.map((element) => element.digest));
+    if (elements.some((element, place) => (uses[place] ?? element.max) >= element.max)) {
+      return "use";
+    }
+    for (const { digest, expires } of elements) {
+      this.sql.run(
+        "INSERT INTO elements VALUES (?1, 1, ?2) ON CONFLICT (digest) DO UPDATE " +
+          "SET uses = uses + 1, expires = max(expires, ?2)",
+        digest,
+        expires,
+      );
+      this.sql.run("INSERT INTO claims VALUES (?, ?, ?)", request, digest, expires);
+    }
+    return null;
+  }
+
+  async openRun(run: OpenRun): Promise<void> {
+    this.check();
+    const runId = requireBytes(run.runId, DIGEST_BYTES, "run id");
+    if (this.sql.one("SELECT 1 FROM runs WHERE run_id = ?", runId)) {
+      throw new StoreError("store.input", "That run is open already.");
+    }
+    this.sql.run(
+      "INSERT INTO runs (leaf_index, run_id, owner) VALUES (?, ?, ?)",
+      requireCount(run.leafIndex, "leaf index"),
+      runId,
+      run.owner,
+    );
+  }
+
+  async closeRun(runId: Uint8Array): Promise<boolean> {
+    this.check();
+    return this.sql.run("DELETE FROM runs WHERE run_id = ?", runId) === 1;
+  }
+
+  async appendLeaf(leaf: StoredLeaf, frontier: Uint8Array): Promise<void> {
+    const { size } = await this.tree();
+    if (leaf.index !== size) {
+      throw new StoreError("store.input", `Leaf ${leaf.index} does not follow ${size} leaves.`);
+    }
+    requireBytes(leaf.hash, DIGEST_BYTES, "leaf hash");
+    this.sql.run("INSERT INTO leaves VALUES (?, ?, ?)", leaf.index, leaf.bytes, leaf.hash);
+    this.sql.run("UPDATE tree SET size = ?, frontier = ?", size + 1, frontier);
+  }
+
+  async putHead(head: StoredHead): Promise<void> {
+    const { size } = await this.tree();
+    if (head.size !== size) {
+      throw new StoreError("store.input", `A head of size ${head.size} over ${size} leaves.`);
+    }
+    this.sql.run("INSERT INTO heads VALUES (?, ?)", head.size, head.note);
+  }
+}
+
+/** Within one resetCount the clock only rises; an unorderly reset may set it back by seconds (DESIGN.md §5). */
+function clockFloor(held: Counters, offered: Counters): bigint {
+  if (offered.resetCount > held.resetCount) return offered.clock;
+  if (offered.resetCount < held.resetCount) return held.clock;
+  return higher(held.clock, offered.clock);
+}
+
+function higher(a: bigint, b: bigint): bigint {
+  if (a > b) return a;
+  return b;
+}
+
+type Numbered = readonly [number: number, digest: Uint8Array | null];
+
+function compare(held: Numbered, offered: Numbered): "higher" | "equal" | "lower" | "contradicted" {
+  if (offered[0] > held[0]) return "higher";
+  if (offered[0] < held[0]) return "lower";
+  if (held[1] === null || offered[1] === null) {
+    return held[1] === offered[1] ? "equal" : "contradicted";
+  }
+  return compareBytes(held[1], offered[1]) === 0 ? "equal" : "contradicted";
+}
+
+/** Nothing to claim would be a claim that always succeeds; one element twice would be checked once and counted twice. */
+function requireDistinct(elements: readonly ElementUse[]): void {
+  if (elements.length === 0) throw new StoreError("store.input", "No element to claim.");
+  const seen = new Set<string>();
+  for (const { digest, max, expires } of elements) {
+    seen.add(Buffer.from(requireBytes(digest, DIGEST_BYTES, "element digest")).toString("hex"));
+    requireCount(max, "maximum of uses");
+    requireCount(expires, "expiry");
+  }
+  if (seen.size !== elements.length) {
+    throw new StoreError("store.input", "One element is claimed twice in one request.");
+  }
+}
