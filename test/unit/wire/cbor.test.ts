@@ -6,21 +6,7 @@ import {
   encode,
   encodeTagged,
 } from "../../../src/wire/cbor.ts";
-import { WireError } from "../../../src/wire/error.ts";
-
-const hex = (text: string): Uint8Array =>
-  Uint8Array.from(Buffer.from(text.replaceAll(" ", ""), "hex"));
-const unhex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
-
-function refusal(work: () => unknown): WireError {
-  try {
-    work();
-  } catch (error) {
-    if (error instanceof WireError) return error;
-    throw error;
-  }
-  throw new Error("not refused");
-}
+import { hex, refusal, unhex } from "../../support/wire.ts";
 
 const nested = (levels: number): CborValue => (levels === 0 ? 0 : [nested(levels - 1)]);
 

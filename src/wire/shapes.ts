@@ -1,0 +1,55 @@
+/** The shapes that many objects of registry.ts share: names, digests and keys. */
+import { LIMITS } from "../limits.ts";
+import { type CborValue, encode, isMap } from "./cbor.ts";
+import {
+  bytes,
+  choice,
+  claims,
+  either,
+  field as fieldOf,
+  ident as identOf,
+  type Of,
+  required,
+} from "./schema.ts";
+
+export const ident = identOf(LIMITS.identifierBytes);
+export const field = fieldOf(0, LIMITS.fieldBytes);
+export const variableName = fieldOf(1, LIMITS.fieldBytes);
+export const digest = bytes([32]);
+/** RFC 9711 §4.2.1 */
+export const ueid = bytes({ min: 7, max: 33 });
+/** TPM 2.0 Part 1, "Names": a two-byte algorithm, then a digest of SHA-1, SHA-256, SHA-384 or SHA-512. */
+export const name = bytes([22, 34, 50, 66]);
+/** The first item of an array, by which its forms are told apart. */
+export const first = (value: CborValue): CborValue => (Array.isArray(value) ? value[0] : null);
+
+// Keys: RFC 9052 §7, RFC 9053 §7. Exactly the members of RFC 9679 §4, so that the thumbprint is over these bytes.
+const okp = claims({
+  kty: required(1, choice({ OKP: 1 })),
+  crv: required(-1, choice({ Ed25519: 6 })),
+  x: required(-2, bytes([32])),
+});
+const ec2 = <const C extends { readonly [curve: string]: number }>(curve: C, width: number) =>
+  claims({
+    kty: required(1, choice({ EC2: 2 })),
+    crv: required(-1, choice(curve)),
+    x: required(-2, bytes([width])),
+    y: required(-3, bytes([width])),
+  });
+const curveOf = (value: CborValue): CborValue | undefined =>
+  isMap(value) ? value.get(-1) : undefined;
+export const key = either(
+  okp,
+  either(ec2({ "P-256": 1 }, 32), ec2({ "P-384": 2 }, 48), {
+    isA: (value) => value.crv === "P-256",
+    wireA: (value) => curveOf(value) === 1,
+  }),
+  {
+    isA: (value) => value.kty === "OKP",
+    wireA: (value) => isMap(value) && value.get(1) === 1,
+  },
+);
+export const byKey = (value: Of<typeof key>): Uint8Array => encode(key.encode(value, "key"));
+
+/** A public COSE_Key: Ed25519, P-256 or P-384, coordinates at their full width. */
+export type CoseKey = Of<typeof key>;
