@@ -1,6 +1,6 @@
 /** The digests of docs/wire-format.md: SHA-256 over deterministic CBOR, each under its own label. */
 import { hash } from "node:crypto";
-import { type CborValue, decode, encode } from "./cbor.ts";
+import { type CborValue, encode } from "./cbor.ts";
 import type { UnverifiedMessage } from "./cose.ts";
 import type { SignedKind } from "./registry.ts";
 
@@ -30,14 +30,20 @@ export function objectDigest(
   return overCbor([LABELS[kind], message.body, message.payload]);
 }
 
-/** Of the job's bytes. Throws WireError `wire.cbor` where they are not of our profile. */
+/** SHA-256 over [label, item], the item being bytes that stand as they are, CBOR of ours or not. */
+function overItem(label: string, item: Uint8Array): Uint8Array {
+  const opening = encode([label, null]).subarray(0, -1); // without the null: one byte
+  return sha256(Buffer.concat([opening, item]));
+}
+
+/** Of the job's bytes. */
 export function jobDigest(job: Uint8Array): Uint8Array {
-  return overCbor(["portcullis-job", decode(job)]);
+  return overItem("portcullis-job", job);
 }
 
 /** Of the evidence's bytes, as they stand in a case. */
 export function evidenceDigest(evidence: Uint8Array): Uint8Array {
-  return overCbor(["portcullis-evidence", decode(evidence)]);
+  return overItem("portcullis-evidence", evidence);
 }
 
 /** Of the status list's bytes, just as they are. */

@@ -3,15 +3,15 @@
  * read or replace is refused, with what to do about it.
  */
 import { createPrivateKey, type KeyObject } from "node:crypto";
-import { constants, type Stats } from "node:fs";
-import { type FileHandle, mkdir, open, stat } from "node:fs/promises";
+import { constants } from "node:fs";
+import { type FileHandle, mkdir, open } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
+import { requirePrivate } from "../private.ts";
 import { WireError } from "./error.ts";
 import { coseKeyOf } from "./keys.ts";
 
 const FILE_MODE = 0o600;
 const DIRECTORY_MODE = 0o700;
-const OTHERS = 0o077;
 const PEM_BYTES_MAX = 16_384;
 
 function refuse(message: string, cause?: unknown): never {
@@ -27,28 +27,6 @@ function reasonOf(error: unknown): string {
   return `cannot be opened (${String(code ?? error)})`;
 }
 
-/** Whoever else may write here, or owns it, can put in a key of their own. */
-function guard(path: string, stats: Stats, mode: number): void {
-  const actual = stats.mode & 0o7777;
-  if ((actual & OTHERS) !== 0) {
-    const [has, wanted] = [actual, mode].map((value) => value.toString(8).padStart(4, "0"));
-    refuse(`${path} is open to other users (mode ${has}): run "chmod ${wanted} ${path}"`);
-  }
-  const user = process.geteuid?.() ?? 0;
-  if (user !== 0 && stats.uid !== user && stats.uid !== 0) {
-    refuse(`${path} belongs to uid ${stats.uid}: run "chown ${user} ${path}" if the key is yours`);
-  }
-}
-
-async function guardDirectory(path: string): Promise<void> {
-  try {
-    guard(path, await stat(path), DIRECTORY_MODE);
-  } catch (cause) {
-    if (cause instanceof WireError) throw cause;
-    refuse(`${path} ${reasonOf(cause)}`, cause);
-  }
-}
-
 async function opened(path: string, flags: number): Promise<FileHandle> {
   try {
     return await open(path, flags | constants.O_NOFOLLOW, FILE_MODE);
@@ -59,69 +37,58 @@ async function opened(path: string, flags: number): Promise<FileHandle> {
 
 /**
  * Writes a new key file, durable when this returns. The directory is made where it does not exist. Throws WireError
- * `wire.key-file` where the file exists, or the directory is open to others.
+ * `wire.key-file` where the file exists, PrivateError where the directory is open to others.
  */
 export async function writeKeyFile(file: string, privateKey: KeyObject): Promise<void> {
   const path = resolve(file);
   const directory = dirname(path);
   const pem = privateKey.export({ type: "pkcs8", format: "pem" });
-  await mkdir(directory, { recursive: true, mode: DIRECTORY_MODE });
-  await guardDirectory(directory);
-  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL;
-  const handle = await opened(path, flags);
   try {
-    await handle.chmod(FILE_MODE); // the umask may have taken more away
-    await handle.writeFile(pem);
-    await handle.sync();
-  } finally {
-    await handle.close();
+    await mkdir(directory, { recursive: true, mode: DIRECTORY_MODE });
+  } catch (cause) {
+    refuse(`the directory ${directory} cannot be made: it ${reasonOf(cause)}`, cause);
   }
-  const parent = await opened(directory, constants.O_RDONLY | constants.O_DIRECTORY);
-  try {
-    await parent.sync();
-  } finally {
-    await parent.close();
-  }
+  requirePrivate(directory, "folder");
+  await using handle = await opened(
+    path,
+    constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL,
+  );
+  await handle.chmod(FILE_MODE); // a narrow umask may have taken more away
+  await handle.writeFile(pem);
+  await handle.sync();
+  await using parent = await opened(directory, constants.O_RDONLY | constants.O_DIRECTORY);
+  await parent.sync();
 }
 
 /**
- * Loads a private key of a kind that we sign with. Throws WireError `wire.key-file` or `wire.key`; no message holds key
- * material.
+ * Loads a private key of a kind that we sign with. Throws WireError `wire.key-file`, or PrivateError where file or
+ * directory are open to others; no message holds key material.
  */
 export async function readKeyFile(file: string): Promise<KeyObject> {
   const path = resolve(file);
-  const pem = await readGuarded(path);
-  const key = privateKeyFrom(pem, path);
-  try {
-    coseKeyOf(key);
-  } catch (cause) {
-    refuse(`${path} holds ${cause instanceof Error ? cause.message : "no usable key"}`, cause);
-  }
-  return key;
-}
-
-/** What is checked is what is read: mode and owner are those of the open descriptor. */
-async function readGuarded(path: string): Promise<string> {
-  const handle = await opened(path, constants.O_RDONLY | constants.O_NONBLOCK);
-  try {
-    const stats = await handle.stat();
-    if (!stats.isFile()) refuse(`${path} is not a regular file`);
-    guard(path, stats, FILE_MODE);
-    await guardDirectory(dirname(path));
-    if (stats.size > PEM_BYTES_MAX) refuse(`${path} is too large for a key (${stats.size} bytes)`);
-    return await handle.readFile("utf8");
-  } finally {
-    await handle.close();
-  }
-}
-
-function privateKeyFrom(pem: string, path: string): KeyObject {
+  const pem = await readPrivate(path);
   if (!pem.startsWith("-----BEGIN PRIVATE KEY-----")) {
-    return refuse(`${path} is not a PKCS#8 PEM private key ("-----BEGIN PRIVATE KEY-----")`);
+    refuse(`${path} is not a PKCS#8 PEM private key ("-----BEGIN PRIVATE KEY-----")`);
   }
   try {
-    return createPrivateKey(pem);
+    const key = createPrivateKey(pem);
+    coseKeyOf(key);
+    return key;
   } catch (cause) {
-    return refuse(`${path} holds no private key that can be read`, cause);
+    const why = cause instanceof WireError ? cause.message : "no private key that can be read";
+    return refuse(`${path} holds ${why}`, cause);
   }
+}
+
+async function readPrivate(path: string): Promise<string> {
+  requirePrivate(dirname(path), "folder");
+  const examined = requirePrivate(path, "file");
+  await using handle = await opened(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  const stats = await handle.stat();
+  // What was examined is what is read: only its owner could have swapped it, yet then by accident.
+  if (stats.ino !== examined?.ino || stats.dev !== examined.dev) {
+    refuse(`${path} was replaced while it was read: try again`);
+  }
+  if (stats.size > PEM_BYTES_MAX) refuse(`${path} is too large for a key (${stats.size} bytes)`);
+  return await handle.readFile("utf8");
 }

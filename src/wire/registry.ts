@@ -26,7 +26,6 @@ import {
   tuple,
   u64,
   uint,
-  unsupported,
   where,
 } from "./schema.ts";
 import { byKey, digest, field, first, ident, key, name, ueid, variableName } from "./shapes.ts";
@@ -131,14 +130,16 @@ const banks = where(
   }),
   (value) => (Object.keys(value).length > 0 ? null : "names no PCR: nothing would be compared"),
 );
+/** Not judged by this version: the core denies a policy that holds them, so that no rule is passed over. */
+const reserved = bytes({ min: 0, max: LIMITS.policyBytes });
 const policy = claims({
   domain: required(3, ident),
   iat: required(6, time),
   name: required(-70500, ident),
   version: required(-70501, uint()),
   pcrs: required(-70502, banks),
-  eventLog: optional(-70503, unsupported),
-  ima: optional(-70504, unsupported),
+  eventLog: optional(-70503, reserved),
+  ima: optional(-70504, reserved),
   firmwareVersionMin: optional(-70505, u64),
 });
 
@@ -293,7 +294,7 @@ const result = claims({
   iat: required(6, time),
   request: required(-70600, digest),
   evidence: required(-70601, digest),
-  allow: required(-70602, choice({ allow: 1 })),
+  verdict: required(-70602, choice({ deny: 0, allow: 1 })),
 });
 const receipt = claims({
   iat: required(6, time),
@@ -311,7 +312,7 @@ const receipt = claims({
 // The case. What is signed inside it stays bytes: absent items are empty, and the core judges each where it stands.
 const raw = (max: number) => bytes({ min: 0, max });
 const signed = raw(LIMITS.caseBytes);
-const PCR_VALUES = 96; // 24 PCRs in four banks
+const PCR_VALUES = 24 * 16; // TPML_PCR_SELECTION holds up to 16 banks (HASH_COUNT)
 const context = claims({
   role: required(1, choice({ gate: 0, plane: 1 })),
   charter: required(2, digest),
@@ -338,11 +339,11 @@ const context = claims({
     8,
     nullable(
       tuple({
-        resetCount: uint(),
-        restartCount: uint(),
+        resetCount: uint(0, 2 ** 32 - 1),
+        restartCount: uint(0, 2 ** 32 - 1),
         policies: list(digest, { min: 1, max: LIMITS.policies }),
         entries: uint(),
-        values: list(bytes({ min: 20, max: 64 }), { min: 1, max: 4 }),
+        values: list(bytes({ min: 20, max: 64 }), { min: 1, max: 8 }),
       }),
     ),
   ),
@@ -363,7 +364,7 @@ const slot = tuple({
   path: list(digest, { max: LIMITS.pathHashes }),
 });
 const evidence = claims({
-  charters: required(1, list(signed, { min: 1, max: LIMITS.charters })),
+  charters: required(1, list(signed, { max: LIMITS.charters })),
   snapshot: required(2, signed),
   statusList: required(3, raw(LIMITS.statusBytes)),
   elements: required(4, list(signed, { max: LIMITS.elements })),

@@ -371,10 +371,3 @@ export function where<T>(shape: Shape<T>, objection: (value: T) => string | null
     show: (value) => shape.show(value),
   };
 }
-
-/** A claim whose key is taken but that this version cannot judge: refused, never ignored. */
-export const unsupported: Shape<never> = {
-  encode: (_value, at) => refuse(at, "not supported by this version"),
-  decode: (_value, at) => refuse(at, "not supported by this version"),
-  show: (value) => value,
-};
