@@ -49,7 +49,9 @@ export async function compile(
     for (const use of targets[build].use) args.push("--use", use);
     for (const feature of targets[build].enable ?? []) args.push("--enable", feature);
     const asc = join(root, "node_modules/assemblyscript/bin/asc.js");
-    await promisify(execFile)(process.execPath, [asc, ...entries, ...args], { cwd: root });
+    await promisify(execFile)(process.execPath, [asc, "assembly/abi.ts", ...entries, ...args], {
+      cwd: root,
+    });
     await rename(made, path);
   }
   return WebAssembly.compile(await readFile(path));
