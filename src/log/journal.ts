@@ -1,0 +1,233 @@
+/**
+ * The gate's durable steps. Each is one transaction of the store: the leaf, the signed head over it, the floors that
+ * the decision proved, the uses, the run. Either all of it is on disk when the call returns, or the call throws, and
+ * nothing may be started.
+ */
+import { randomBytes } from "node:crypto";
+import type {
+  Counters,
+  ElementUse,
+  Floors,
+  OpenRun,
+  Store,
+  Transaction,
+} from "../store/contract.ts";
+import { signCheckpoint } from "./checkpoint.ts";
+import { LedgerConflict, type LedgerErrorCode, LogError, LogTampered } from "./error.ts";
+import { encodeLeaf, type Leaf, parseLeaf } from "./leaf.ts";
+import { append, encodeFrontier, leafHash, parseFrontier, rootOf } from "./merkle.ts";
+import type { NoteSigner } from "./note.ts";
+import { currentProcess, formatProcess, mayLive, type Process } from "./owner.ts";
+
+export interface JournalOptions {
+  readonly store: Store;
+  /** Names the log in its heads: one line. */
+  readonly origin: string;
+  /** The node's log key. */
+  readonly signer: NoteSigner;
+}
+
+/** What the core verified, from which floors rise. */
+export interface Proven {
+  readonly floors: Floors;
+  readonly counters: { readonly akName: Uint8Array; readonly values: Counters } | null;
+}
+
+export interface Claim {
+  readonly requestDigest: Uint8Array;
+  /** Every element of the chain. */
+  readonly elements: readonly ElementUse[];
+  readonly proven: Proven;
+  /** An intent. */
+  readonly leaf: Leaf & { readonly event: "intent" };
+}
+
+export interface Entry {
+  /** What the core verified, where it did; null raises nothing. */
+  readonly proven: Proven | null;
+  /** Anything but an intent. An outcome closes the run that it names. */
+  readonly leaf: Leaf & { readonly event: "denied" | "outcome" | "checked" };
+}
+
+/** A leaf that is durable, and the head over the log up to it. */
+export interface Recorded {
+  readonly index: number;
+  readonly leafHash: Uint8Array;
+  /** index + 1 */
+  readonly size: number;
+  readonly root: Uint8Array;
+  /** The signed checkpoint. */
+  readonly head: string;
+}
+
+/** One per process is enough; calls may overlap. */
+export class Journal {
+  readonly #store: Store;
+  readonly #origin: string;
+  readonly #signer: NoteSigner;
+  readonly #process: Process;
+  readonly #owner: string;
+  /** Runs of this very object, in hex: others in this process tell themselves apart by the owner's last part. */
+  readonly #running = new Set<string>();
+
+  /** Throws LogError `log.owner` where the system does not identify processes. */
+  constructor({ store, origin, signer }: JournalOptions) {
+    this.#store = store;
+    this.#origin = origin;
+    this.#signer = signer;
+    this.#process = currentProcess();
+    this.#owner = `${formatProcess(this.#process)}/${randomBytes(8).toString("hex")}`;
+  }
+
+  /**
+   * Claims one use of every element and records the intent. Must have returned before the job starts.
+   *
+   * @throws LedgerConflict when another run was first: nothing is written.
+   * @throws LogError `log.unwritable` when it could not be made durable. It may have been all the same: then the use is
+   * spent and the run becomes aborted.
+   */
+  async claim({ requestDigest, elements, proven, leaf }: Claim): Promise<Recorded> {
+    const { run } = leaf;
+    if (run === null || leaf.event !== "intent" || !equal(leaf.request, requestDigest)) {
+      throw new LogError("log.malformed", "The leaf is not the intent of this request.");
+    }
+    const key = hex(run);
+    this.#running.add(key);
+    try {
+      return await this.#durably(async (transaction) => {
+        // Floors first, so that the ledger judges expiry at the time that this very decision proves.
+        await raise(transaction, proven, (code) => {
+          throw conflict(code);
+        });
+        const refusal = await transaction.claimUses(requestDigest, elements);
+        if (refusal !== null) throw conflict(`ledger.${refusal}`);
+        const recorded = await this.#append(transaction, leaf);
+        await transaction.openRun({ runId: run, leafIndex: recorded.index, owner: this.#owner });
+        return recorded;
+      });
+    } catch (error) {
+      this.#running.delete(key);
+      throw error;
+    }
+  }
+
+  /**
+   * Records a denial, a check or an outcome. What it proved raises the floors as far as they are above those held:
+   * another decision may have proven more in the meantime, and the leaf is written all the same.
+   *
+   * @throws LogError `log.closed` for an outcome of a run that is not open (a repeated call, for one); nothing is
+   * written. `log.unwritable` as for claim; an outcome may be recorded again.
+   */
+  async record({ proven, leaf }: Entry): Promise<Recorded> {
+    const closes = leaf.event === "outcome" ? leaf.run : null;
+    const recorded = await this.#durably(async (transaction) => {
+      if (closes !== null && !(await transaction.closeRun(closes))) {
+        throw new LogError("log.closed", "This run is not open: its end is recorded already.");
+      }
+      if (proven !== null) await raise(transaction, proven, () => undefined);
+      return this.#append(transaction, leaf);
+    });
+    if (closes !== null) this.#running.delete(hex(closes));
+    return recorded;
+  }
+
+  /** Whether a run may still be under way: of this object while it is, of another process while that lives. */
+  mayRun(run: OpenRun): boolean {
+    if (run.owner === this.#owner) return this.#running.has(hex(run.runId));
+    return mayLive(run.owner, this.#process);
+  }
+
+  /**
+   * Declares every open run aborted that, by `lives`, is not under way: its gate was killed between intent and outcome.
+   * Two processes may do this at once; each run gets one leaf.
+   *
+   * @throws LogError `log.unwritable`, LogTampered where an intent is not in the log; runs declared before stay so.
+   */
+  async abortOpenRuns(
+    timeSeconds: number,
+    lives: (run: OpenRun) => boolean = (run) => this.mayRun(run),
+  ): Promise<Recorded[]> {
+    const aborted: Recorded[] = [];
+    for (const run of await this.#unwritable(() => this.#store.openRuns())) {
+      if (lives(run)) continue;
+      const recorded = await this.#durably(async (transaction) => {
+        if (!(await transaction.closeRun(run.runId))) return null;
+        const intent = await intentOf(transaction, run);
+        return this.#append(transaction, {
+          ...intent,
+          event: "aborted",
+          time: timeSeconds,
+          exit: { kind: "aborted", number: 0 },
+        });
+      });
+      if (recorded !== null) aborted.push(recorded);
+    }
+    return aborted;
+  }
+
+  async #append(transaction: Transaction, leaf: Leaf): Promise<Recorded> {
+    const bytes = encodeLeaf(leaf);
+    const hash = leafHash(bytes);
+    const tree = await transaction.tree();
+    const frontier = append(parseFrontier(tree.size, tree.frontier), hash);
+    const { size } = frontier;
+    const root = rootOf(frontier);
+    const head = signCheckpoint({ origin: this.#origin, size, root }, this.#signer);
+    await transaction.appendLeaf({ index: tree.size, bytes, hash }, encodeFrontier(frontier));
+    await transaction.putHead({ size, note: Buffer.from(head) });
+    return { index: tree.size, leafHash: hash, size, root, head };
+  }
+
+  #durably<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
+    return this.#unwritable(() => this.#store.transact(work));
+  }
+
+  /** Whatever fails beneath a leaf leaves the decision without its record; that is what callers must know. */
+  async #unwritable<T>(step: () => Promise<T>): Promise<T> {
+    try {
+      return await step();
+    } catch (cause) {
+      const told = [LedgerConflict, LogTampered, LogError].some((kind) => cause instanceof kind);
+      if (told) throw cause;
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw new LogError("log.unwritable", `The audit log was not written: ${why}`, { cause });
+    }
+  }
+}
+
+/** Raises floors and counters; `refuse` hears of each that lies below or beside what is held. */
+async function raise(
+  transaction: Transaction,
+  { floors, counters }: Proven,
+  refuse: (code: "ledger.floors" | "ledger.counters") => void,
+): Promise<void> {
+  if ((await transaction.raiseFloors(floors)) !== "raised") refuse("ledger.floors");
+  if (counters === null) return;
+  const raised = await transaction.raiseCounters(counters.akName, counters.values);
+  if (raised !== "raised") refuse("ledger.counters");
+}
+
+async function intentOf(transaction: Transaction, run: OpenRun): Promise<Leaf> {
+  const [stored] = await transaction.leaves(run.leafIndex, 1);
+  const intent = stored?.index === run.leafIndex ? parseLeaf(stored.bytes) : null;
+  if (intent?.event === "intent" && equal(intent.run, run.runId)) return intent;
+  throw new LogTampered("log.run", run.leafIndex, "An open run has no intent in the log.");
+}
+
+const CONFLICTS: { readonly [code in LedgerErrorCode]: string } = {
+  "ledger.request": "This request was claimed before.",
+  "ledger.use": "Another run has claimed the last use.",
+  "ledger.expired": "A time past the authorization's expiry has been proven since the decision.",
+  "ledger.floors": "Another charter or snapshot has been proven since the decision.",
+  "ledger.counters": "A later boot or firmware of this TPM has been proven since the decision.",
+};
+
+function conflict(code: LedgerErrorCode): LedgerConflict {
+  return new LedgerConflict(code, CONFLICTS[code]);
+}
+
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
+
+function equal(a: Uint8Array | null, b: Uint8Array): boolean {
+  return a !== null && Buffer.compare(a, b) === 0;
+}
