@@ -1,8 +1,64 @@
-import { trapLine as line, span } from "./abi";
-import { Reader, READER_BYTES } from "./codec/cbor";
-const R = changetype<Reader>(memory.data(READER_BYTES, 8));
+/**
+ * The whole binary interface; docs/abi.md describes it for hosts in any language. A host writes bytes into the input
+ * region, calls, and reads the result. The module has no imports, no clock, no randomness, and no start function that
+ * a host could forget to call. After a trap the instance must be discarded.
+ */
+import { span } from "./abi";
+import { trapLine as line } from "./abi";
+import { CODES, FAMILIES, limits } from "./generated";
+import { RESULT, RESULT_BYTES, decide as decideCase } from "./verdict";
+
+export {
+  hash,
+  verifyEcdsaMessage,
+  verifyEd25519Message,
+  verifyRsassaMessage,
+  verifyRsapssMessage,
+} from "./crypto";
+
+/** Version of this interface: raised whenever an old host could misread a new core. */
+const ABI_VERSION: u32 = 1;
+/** Room for the largest case, and for what a host puts beside a message. */
+const INPUT_BYTES: u32 = 16777216 + 65536;
+const INPUT: usize = memory.data(16777216 + 65536, 16);
+
+/** Flag of `decide`: go on after the first failure and list all. */
+const EXPLAIN: u32 = 1;
+
+export function abiVersion(): u32 {
+  return ABI_VERSION;
+}
+
+/** Codes and families that this core knows: a host with another table must not use it. */
+export function tableSize(): u32 {
+  return (FAMILIES << 16) | CODES;
+}
+
+/** Address of the input region. */
+export function input(): usize {
+  return INPUT;
+}
+
+export function inputBytes(): u32 {
+  return INPUT_BYTES;
+}
+
+/** Address of the result of `decide`. */
+export function result(): usize {
+  return RESULT;
+}
+
+export function resultBytes(): u32 {
+  return RESULT_BYTES;
+}
+
+/** Decides the case of `length` bytes at `input()`. */
+export function decide(length: u32, flags: u32): void {
+  assert(length <= limits.caseBytes, "the host checks the length");
+  decideCase(span(INPUT, length), (flags & EXPLAIN) != 0);
+}
+
 /** Line of the last failed assertion, 0 if none. */
 export function trapLine(): u32 {
   return line;
 }
-export function t(p: usize, n: u32): u32 { R.open(span(p,n)); R.uint(); return R.close(); }

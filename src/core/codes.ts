@@ -178,11 +178,11 @@ export const CODES = {
   "policy.executable": row("The executable's bytes are not the authorized ones.", JOB),
   "policy.interpreter": row("The interpreter is not the authorized one.", JOB),
   "policy.arguments": row("The arguments are not the authorized ones.", JOB),
-  "policy.environment": row("An environment variable or its value is not authorized.", JOB),
   "policy.variable": row(
     "A loader or interpreter variable is set that the grant does not pin to an exact value.",
     "Unset the variable, or pin its value in the grant.",
   ),
+  "policy.environment": row("An environment variable or its value is not authorized.", JOB),
   "policy.cwd": row("The working directory is not the authorized one.", JOB),
   "policy.stdin": row("Standard input is not the authorized one.", JOB),
   "policy.user": row("The job would run as another user or group.", JOB),
@@ -356,6 +356,10 @@ export const CODES = {
   "plane.malformed": row(
     "The plane's result is not canonical or out of bounds.",
     "Ask the plane again.",
+  ),
+  "plane.unexpected": row(
+    "A plane result was presented where none is judged.",
+    "Present a result only to a gate that asks for it.",
   ),
   "plane.algorithm": row(
     "The plane's result names another algorithm than its signer's key.",

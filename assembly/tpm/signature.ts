@@ -1,0 +1,55 @@
+/** TPMT_SIGNATURE (Part 2 §11.3.4) over an attestation, by the key that `parsePublic` read. */
+import { Span, lenOf, ptrOf } from "../abi";
+import { TPM_READER_BYTES, TpmReader } from "../codec/reader";
+import { Code, limits } from "../generated";
+import { digestBytes, hash } from "../hash/hash";
+import { Curve } from "../curve/curve";
+import { verifyEcdsa } from "../sig/ecdsa";
+import { verifyRsapss, verifyRsassa } from "../sig/rsa";
+import { alg, curve, hashOf } from "./algorithm";
+import { EXPONENT, POINT, curveId, modulus, padTo, scheme, schemeHash, type } from "./public";
+
+const READER = changetype<TpmReader>(memory.data(TPM_READER_BYTES, 8));
+const DIGEST = memory.data(64, 8);
+const RS = memory.data(96, 8);
+
+/**
+ * Parses the signature exactly and verifies it. Scheme and hash are the key's own: the signature does not choose them
+ * (CVE-2023-48223 and its kin), and a key and a signature of different kinds never meet (go-attestation d2a19a5).
+ */
+export function verifyQuote(attest: Span, signature: Span): Code {
+  if (lenOf(signature) > limits.tpmSignatureBytes) return Code.ENVIRONMENT_QUOTE_MALFORMED;
+  const r = READER.open(signature);
+  const algorithm = r.u16();
+  const hashAlgorithm = r.u16();
+  if (r.faulty) return Code.ENVIRONMENT_QUOTE_MALFORMED;
+  const own = algorithm == scheme && hashAlgorithm == schemeHash && hashOf(hashAlgorithm) != 0;
+  if (!own) return Code.ENVIRONMENT_QUOTE_SCHEME;
+  const id = hashOf(hashAlgorithm);
+  hash(id, ptrOf(attest), lenOf(attest), DIGEST);
+  return type == alg.ECC ? verifyEcc(r, digestBytes(id)) : verifyRsa(r, id);
+}
+
+function verifyEcc(r: TpmReader, digestLength: u32): Code {
+  const width: u32 = curveId == curve.NIST_P384 ? 48 : 32;
+  const first = r.sized(width);
+  const second = r.sized(width);
+  if (!r.done) return Code.ENVIRONMENT_QUOTE_MALFORMED;
+  padTo(RS, width, first);
+  padTo(RS + width, width, second);
+  const id = curveId == curve.NIST_P384 ? Curve.P384 : Curve.P256;
+  const valid = verifyEcdsa(id, POINT, DIGEST, digestLength, RS, width << 1);
+  return valid ? Code.NONE : Code.ENVIRONMENT_QUOTE_SIGNATURE;
+}
+
+function verifyRsa(r: TpmReader, id: u32): Code {
+  const s = r.sized(512);
+  if (!r.done) return Code.ENVIRONMENT_QUOTE_MALFORMED;
+  const n = ptrOf(modulus);
+  const nLength = lenOf(modulus);
+  const valid =
+    scheme == alg.RSASSA
+      ? verifyRsassa(n, nLength, EXPONENT, 4, id, DIGEST, ptrOf(s), lenOf(s))
+      : verifyRsapss(n, nLength, EXPONENT, 4, id, DIGEST, ptrOf(s), lenOf(s), -1);
+  return valid ? Code.NONE : Code.ENVIRONMENT_QUOTE_SIGNATURE;
+}

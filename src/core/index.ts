@@ -1,0 +1,22 @@
+/** `portcullis/core`: the decision, and the arithmetic under it. Needs nothing of Node. */
+export { CODE_LIST, CODES, type Code, FAMILIES, type Family, familyOf } from "./codes.ts";
+export { CoreError, type CoreErrorCode } from "./errors.ts";
+export {
+  Core,
+  type DecideOptions,
+  type LoadOptions,
+  loadCore,
+  type SignatureCheck,
+} from "./load.ts";
+export type { HashName, PublicKey, Scheme } from "./signature.ts";
+export {
+  type Allowed,
+  type Denied,
+  type ElementUse,
+  type FamilyState,
+  isAllowed,
+  type ReadRequest,
+  type Verdict,
+  type VerifiedCounters,
+  type VerifiedFloors,
+} from "./verdict.ts";

@@ -1,0 +1,126 @@
+/** Loads the core: needs nothing of Node, so that a browser, Node and other engines run the same bytes. */
+import { LIMITS } from "../limits.ts";
+import { CoreError } from "./errors.ts";
+import { type Exports, Instance, place } from "./instance.ts";
+import {
+  type HashName,
+  hash,
+  needBytes,
+  type PublicKey,
+  type Scheme,
+  verifySignature,
+} from "./signature.ts";
+import { denied, readVerdict, type Verdict } from "./verdict.ts";
+
+export interface LoadOptions {
+  /** The module's bytes, or the compiled module; by default the build that comes with this package. */
+  readonly wasm?: BufferSource | WebAssembly.Module;
+  /** Which build to load; `auto` is simd where the engine has it, else scalar. */
+  readonly build?: "auto" | "simd" | "scalar" | "checked";
+}
+
+export interface DecideOptions {
+  /** Go on after the first failure and list every code. */
+  readonly explain?: boolean;
+}
+
+export interface SignatureCheck {
+  readonly scheme: Scheme;
+  readonly key: PublicKey;
+  readonly message: Uint8Array;
+  readonly signature: Uint8Array;
+}
+
+const EXPLAIN = 1;
+
+/** A function of one v128 instruction: engines without SIMD refuse it. */
+const SIMD_PROBE = new Uint8Array([
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 123, 3, 2, 1, 0, 10, 10, 1, 8, 0, 65, 0, 253, 15,
+  253, 98, 11,
+]);
+
+/** The core of DESIGN and docs/abi.md: pure functions of their bytes. Not re-entrant; one instance a thread. */
+export class Core {
+  readonly #instance: Instance;
+
+  /** Use `loadCore`. */
+  constructor(instance: Instance) {
+    this.#instance = instance;
+  }
+
+  /**
+   * Decides a case. Never throws on bytes: a trap, or a case too large, is a denial `internal.*`.
+   *
+   * @throws CoreError `input` when the case is no Uint8Array.
+   */
+  decide(caseBytes: Uint8Array, options: DecideOptions = {}): Verdict {
+    needBytes(caseBytes, "A case");
+    if (caseBytes.length > LIMITS.caseBytes) return denied("internal.case");
+    try {
+      return this.run((core) => {
+        place(core, [caseBytes]);
+        core.decide(caseBytes.length, options.explain === true ? EXPLAIN : 0);
+        return readVerdict(core, caseBytes);
+      });
+    } catch (error) {
+      if (error instanceof CoreError && error.code === "trap") return denied("internal.trap");
+      throw error;
+    }
+  }
+
+  /** Hashes bytes (at most 16 MiB). */
+  hash(name: HashName, bytes: Uint8Array): Uint8Array {
+    return this.run((core) => hash(core, name, bytes));
+  }
+
+  /** Verifies one signature; see `verifySignature` in signature.ts for shapes and errors. */
+  verifySignature(check: SignatureCheck): boolean {
+    if (typeof check !== "object" || check === null)
+      throw new CoreError("input", "A check is missing.");
+    const { scheme, key, message, signature } = check;
+    return this.run((core) => verifySignature(core, scheme, key, message, signature));
+  }
+
+  /** Runs `work` on the instance, which is discarded after a trap. */
+  protected run<T>(work: (core: Exports) => T): T {
+    return this.#instance.run(work);
+  }
+}
+
+async function packaged(build: "simd" | "scalar" | "checked"): Promise<WebAssembly.Module> {
+  const url = new URL(`./wasm/core.${build}.wasm`, import.meta.url);
+  if (url.protocol !== "file:") {
+    const response = await fetch(url);
+    if (!response.ok) throw new CoreError("input", `${url.href} answers ${response.status}.`);
+    return await WebAssembly.compile(await response.arrayBuffer());
+  }
+  const { readFile } = await import("node:fs/promises");
+  const bytes = await readFile(url).catch((cause: unknown) => {
+    const message = `The core's build ${url.pathname} cannot be read; \`npm run build\` makes it.`;
+    throw new CoreError("input", message, { cause });
+  });
+  return await WebAssembly.compile(bytes);
+}
+
+function resolveBuild(build: LoadOptions["build"]): "simd" | "scalar" | "checked" {
+  if (build === undefined || build === "auto")
+    return WebAssembly.validate(SIMD_PROBE) ? "simd" : "scalar";
+  if (build === "simd" || build === "scalar" || build === "checked") return build;
+  throw new CoreError("input", `There is no build "${String(build)}".`);
+}
+
+/**
+ * Loads and instantiates the core.
+ *
+ * @throws CoreError `input` when the module is missing or is no core of this version.
+ */
+export async function loadCore(options: LoadOptions = {}): Promise<Core> {
+  const build = resolveBuild(options.build);
+  const { wasm } = options;
+  if (wasm === undefined) return new Core(new Instance(await packaged(build)));
+  if (wasm instanceof WebAssembly.Module) return new Core(new Instance(wasm));
+  const module = await WebAssembly.compile(wasm).catch((cause: unknown) => {
+    throw new CoreError("input", "The bytes given are no WebAssembly module.", { cause });
+  });
+  return new Core(new Instance(module));
+}

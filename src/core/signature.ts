@@ -1,0 +1,146 @@
+/** Hashing and single signatures: shapes are checked here, values in the core. */
+import { CoreError } from "./errors.ts";
+import { type Exports, place, take } from "./instance.ts";
+
+export type HashName = "sha1" | "sha256" | "sha384" | "sha512";
+
+export type Scheme =
+  | { readonly type: "ecdsa"; readonly curve: "P-256" | "P-384"; readonly hash: HashName }
+  | { readonly type: "rsassa"; readonly hash: HashName }
+  /** `saltLength` in bytes; absent: the one that the encoding has. */
+  | { readonly type: "rsapss"; readonly hash: HashName; readonly saltLength?: number }
+  | { readonly type: "ed25519" };
+
+/** Big-endian coordinates of exact width; for RSA modulus and exponent, leading zeros ignored. */
+export type PublicKey =
+  | { readonly x: Uint8Array; readonly y: Uint8Array }
+  | { readonly n: Uint8Array; readonly e: Uint8Array }
+  | { readonly x: Uint8Array };
+
+/** The numbers of assembly/hash/hash.ts. */
+const HASH_IDS: Readonly<Record<HashName, number>> = { sha1: 1, sha256: 2, sha384: 3, sha512: 4 };
+const HASH_BYTES_MAX = 64;
+const CURVES = { "P-256": { id: 1, bytes: 32 }, "P-384": { id: 2, bytes: 48 } } as const;
+const ED25519_BYTES = 32;
+const RSA_BITS_MIN = 2048;
+const RSA_BITS_MAX = 4096;
+
+/** @throws CoreError `input` for a name that is none of the four. */
+export function hashId(name: HashName): number {
+  const id = Object.hasOwn(HASH_IDS, name) ? HASH_IDS[name] : undefined;
+  if (id === undefined) throw new CoreError("input", `There is no hash "${String(name)}".`);
+  return id;
+}
+
+/** @throws CoreError `input` unless the value is a Uint8Array. */
+export function needBytes(value: unknown, what: string): asserts value is Uint8Array {
+  if (!(value instanceof Uint8Array)) throw new CoreError("input", `${what} must be a Uint8Array.`);
+}
+
+/** Hashes bytes (at most 16 MiB). */
+export function hash(core: Exports, name: HashName, bytes: Uint8Array): Uint8Array {
+  const id = hashId(name);
+  needBytes(bytes, "What is to be hashed");
+  const [source = 0, out = 0] = place(core, [bytes, new Uint8Array(HASH_BYTES_MAX)]);
+  return take(core, out, core.hash(id, source, bytes.length, out));
+}
+
+function bits(value: Uint8Array): number {
+  const first = value.findIndex((byte) => byte !== 0);
+  if (first < 0) return 0;
+  return (value.length - first) * 8 - Math.clz32(value[first] ?? 0) + 24;
+}
+
+function rsaKey(key: PublicKey): { n: Uint8Array; e: Uint8Array } {
+  if (!("n" in key && "e" in key)) throw new CoreError("key.malformed", "An RSA key has n and e.");
+  needBytes(key.n, "n");
+  needBytes(key.e, "e");
+  const size = bits(key.n);
+  if (size < RSA_BITS_MIN || size > RSA_BITS_MAX) {
+    throw new CoreError(
+      "key.unsupported",
+      `RSA moduli have 2048 to 4096 bits; this one has ${size}.`,
+    );
+  }
+  if (key.e.length > key.n.length) {
+    throw new CoreError("key.unsupported", "The RSA exponent is longer than the modulus.");
+  }
+  return { n: key.n, e: key.e };
+}
+
+function coordinate(value: unknown, name: string, width: number): Uint8Array {
+  needBytes(value, name);
+  if (value.length !== width) {
+    throw new CoreError("key.malformed", `${name} has ${value.length} bytes instead of ${width}.`);
+  }
+  return value;
+}
+
+function ecKey(key: PublicKey, width: number): Uint8Array {
+  if (!("x" in key && "y" in key)) throw new CoreError("key.malformed", "An EC key has x and y.");
+  const both = new Uint8Array(2 * width);
+  both.set(coordinate(key.x, "x", width));
+  both.set(coordinate(key.y, "y", width), width);
+  return both;
+}
+
+/**
+ * Verifies one signature over the message, which the core hashes itself. ECDSA signatures are r then s. A wrong value
+ * (not on the curve, not canonical, a signature of any other length) is false.
+ *
+ * @throws CoreError for a wrong shape: `input`, `key.malformed` or `key.unsupported`.
+ */
+export function verifySignature(
+  core: Exports,
+  scheme: Scheme,
+  key: PublicKey,
+  message: Uint8Array,
+  signature: Uint8Array,
+): boolean {
+  if (typeof scheme !== "object" || scheme === null)
+    throw new CoreError("input", "A scheme is missing.");
+  if (typeof key !== "object" || key === null) throw new CoreError("input", "A key is missing.");
+  needBytes(message, "The message");
+  needBytes(signature, "The signature");
+  if (scheme.type === "ecdsa") {
+    const curve = Object.hasOwn(CURVES, scheme.curve) ? CURVES[scheme.curve] : undefined;
+    if (!curve) throw new CoreError("input", `There is no curve "${String(scheme.curve)}".`);
+    const id = hashId(scheme.hash);
+    const [k = 0, m = 0, s = 0] = place(core, [ecKey(key, curve.bytes), message, signature]);
+    return core.verifyEcdsaMessage(curve.id, id, k, m, message.length, s, signature.length) === 1;
+  }
+  if (scheme.type === "ed25519") {
+    if (!("x" in key) || "y" in key)
+      throw new CoreError("key.malformed", "An Ed25519 key has x alone.");
+    const x = coordinate(key.x, "x", ED25519_BYTES);
+    const [k = 0, m = 0, s = 0] = place(core, [x, message, signature]);
+    return core.verifyEd25519Message(k, m, message.length, s, signature.length) === 1;
+  }
+  if (scheme.type !== "rsassa" && scheme.type !== "rsapss") {
+    throw new CoreError("input", `There is no scheme "${String((scheme as Scheme).type)}".`);
+  }
+  return verifyRsa(core, scheme, rsaKey(key), message, signature);
+}
+
+function verifyRsa(
+  core: Exports,
+  scheme: Extract<Scheme, { type: "rsassa" | "rsapss" }>,
+  key: { n: Uint8Array; e: Uint8Array },
+  message: Uint8Array,
+  signature: Uint8Array,
+): boolean {
+  const id = hashId(scheme.hash);
+  const salt = scheme.type === "rsapss" ? saltOf(scheme.saltLength) : 0;
+  const [n = 0, e = 0, m = 0, s = 0] = place(core, [key.n, key.e, message, signature]);
+  const parts = [n, key.n.length, e, key.e.length, m, message.length, s, signature.length];
+  if (scheme.type === "rsassa") return core.verifyRsassaMessage(id, ...parts) === 1;
+  return core.verifyRsapssMessage(id, salt, ...parts) === 1;
+}
+
+function saltOf(length: number | undefined): number {
+  if (length === undefined) return -1;
+  if (!Number.isInteger(length) || length < 0 || length > RSA_BITS_MAX / 8) {
+    throw new CoreError("input", "saltLength is a whole number of bytes, 0 to 512.");
+  }
+  return length;
+}

@@ -1,0 +1,266 @@
+/**
+ * The verdict as the host sees it. Only `readVerdict` makes an `Allowed`, and only from a result in which the core
+ * itself proved every required family; a look-alike object is refused wherever an `Allowed` is used.
+ */
+import { CODE_LIST, type Code, codeOf, FAMILIES, type Family } from "./codes.ts";
+import { type Exports, take } from "./instance.ts";
+
+export type FamilyState = "proven" | "denied" | "not evaluated";
+
+/** Use of one element: `max` is 0 where the element (a link) has no maximum of its own. `expires` in Unix seconds. */
+export interface ElementUse {
+  readonly digest: Uint8Array;
+  readonly max: number;
+  readonly expires: number;
+}
+
+/** Numbers that may become floors: authentic, not older than what was seen, also when the verdict is a denial. */
+export interface VerifiedFloors {
+  readonly charterNumber: number;
+  readonly charterDigest: Uint8Array;
+  readonly snapshotVersion: number;
+  readonly snapshotDigest: Uint8Array;
+  /** Highest time that governance signed, Unix seconds. */
+  readonly signedTime: number;
+  readonly epoch: number;
+  readonly freeze: "none" | "new" | "all";
+}
+
+/** Counters of a quote that is the node's, for this very request. */
+export interface VerifiedCounters {
+  readonly akName: Uint8Array;
+  readonly resetCount: number;
+  readonly restartCount: number;
+  /** Milliseconds, as the TPM counts. */
+  readonly clock: bigint;
+  readonly firmwareVersion: bigint;
+}
+
+/** What the core read of the request; whether it is allowed is the verdict's word alone. */
+export interface ReadRequest {
+  readonly role: "gate" | "plane";
+  readonly purpose: "start" | "lease";
+  readonly requestDigest: Uint8Array;
+  readonly jobDigest: Uint8Array;
+  readonly chainDigest: Uint8Array;
+  /** The job's canonical bytes, cut out of the case. */
+  readonly job: Uint8Array;
+  readonly elements: readonly ElementUse[];
+  readonly policies: readonly Uint8Array[];
+  /** The earliest expiry of all that the decision rests on, Unix seconds. */
+  readonly expires: number;
+  readonly runtimeSeconds: number;
+  /** The grant's class asks for a mark in the log (break-glass). */
+  readonly mark: boolean;
+  readonly planeRequired: boolean;
+}
+
+interface Common {
+  /** Bits by the family's place in FAMILIES. */
+  readonly proven: number;
+  readonly required: number;
+  readonly families: Readonly<Record<Family, FamilyState>>;
+  readonly evidenceDigest: Uint8Array | null;
+  readonly floors: VerifiedFloors | null;
+  readonly counters: VerifiedCounters | null;
+}
+
+export interface Denied extends Common {
+  readonly allow: false;
+  readonly code: Code;
+  /** The codes in the order of the table; all of them where an explanation was asked for. */
+  readonly codes: readonly Code[];
+  readonly request: ReadRequest | null;
+}
+
+declare const proof: unique symbol;
+
+export interface Allowed extends Common {
+  readonly [proof]: true;
+  readonly allow: true;
+  readonly code: null;
+  readonly codes: readonly [];
+  readonly request: ReadRequest;
+}
+
+export type Verdict = Allowed | Denied;
+
+const genuine = new WeakSet<object>();
+
+/** Whether this object was made by the core's own verdict in this process. */
+export function isAllowed(value: unknown): value is Allowed {
+  return typeof value === "object" && value !== null && genuine.has(value);
+}
+
+// The layout of the result, docs/abi.md.
+const DENY = 0x796e6564;
+const ALLOW = 0x86919a9b;
+const FACT_FLOORS = 1;
+const FACT_REQUEST = 2;
+const FACT_COUNTERS = 4;
+const DIGESTS_AT = 144;
+const AK_NAME_AT = DIGESTS_AT + 6 * 32;
+const ELEMENTS_AT = AK_NAME_AT + 72;
+const ELEMENT_BYTES = 48;
+const POLICIES_AT = ELEMENTS_AT + 5 * ELEMENT_BYTES;
+const FOUND_AT = POLICIES_AT + 8 * 32;
+const RESULT_BYTES = FOUND_AT + 256;
+
+/** Every family but `internal`. */
+export const REQUIRED = (1 << (FAMILIES.length - 1)) - 1;
+
+class Result {
+  readonly #view: DataView;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+
+  constructor(bytes: Uint8Array<ArrayBuffer>) {
+    this.bytes = bytes;
+    this.#view = new DataView(bytes.buffer);
+  }
+
+  word(place: number): number {
+    return this.#view.getUint32(place * 4, true);
+  }
+
+  /** The nth 64-bit field behind the eight words. */
+  long(place: number): bigint {
+    return this.#view.getBigUint64(32 + place * 8, true);
+  }
+
+  number(place: number): number {
+    return Number(this.long(place));
+  }
+
+  tail(place: number): number {
+    return this.#view.getUint32(112 + place * 4, true);
+  }
+
+  digest(place: number): Uint8Array {
+    return this.slice(DIGESTS_AT + place * 32, 32);
+  }
+
+  slice(at: number, length: number): Uint8Array {
+    return this.bytes.slice(at, at + length);
+  }
+
+  longAt(at: number): number {
+    return Number(this.#view.getBigUint64(at, true));
+  }
+}
+
+/** Makes the verdict from the core's result buffer; anything unexpected in it is a denial. */
+export function readVerdict(core: Exports, caseBytes: Uint8Array): Verdict {
+  if (core.resultBytes() !== RESULT_BYTES) return denied("internal.undecided");
+  const r = new Result(take(core, core.result(), RESULT_BYTES));
+  const facts = r.word(5);
+  const proven = r.word(2);
+  const common: Common = {
+    proven,
+    required: REQUIRED,
+    families: familyStates(proven, r.word(4)),
+    evidenceDigest: facts & FACT_REQUEST ? r.digest(5) : null,
+    floors: facts & FACT_FLOORS ? readFloors(r) : null,
+    counters: facts & FACT_COUNTERS ? readCounters(r) : null,
+  };
+  const request = facts & FACT_REQUEST ? readRequest(r, caseBytes) : null;
+  const complete = proven === REQUIRED && r.word(3) === REQUIRED && r.word(1) === 0;
+  if (r.word(0) === ALLOW && complete && request !== null) {
+    const allowed = Object.freeze({
+      allow: true,
+      code: null,
+      codes: Object.freeze([]),
+      request,
+      ...common,
+    });
+    genuine.add(allowed);
+    return allowed as unknown as Allowed;
+  }
+  const code = r.word(0) === DENY ? codeOf(r.word(1)) : null;
+  return Object.freeze({
+    allow: false,
+    code: code ?? "internal.undecided",
+    codes: Object.freeze(readCodes(r, code ?? "internal.undecided")),
+    request,
+    ...common,
+  });
+}
+
+/** A denial by the host: the core did not get to speak. */
+export function denied(code: Code): Denied {
+  return Object.freeze({
+    allow: false,
+    code,
+    codes: Object.freeze([code]),
+    proven: 0,
+    required: REQUIRED,
+    families: familyStates(0, 0),
+    evidenceDigest: null,
+    floors: null,
+    counters: null,
+    request: null,
+  });
+}
+
+function familyStates(proven: number, evaluated: number): Readonly<Record<Family, FamilyState>> {
+  const state = (place: number): FamilyState => {
+    if (proven & (1 << place)) return "proven";
+    return evaluated & (1 << place) ? "denied" : "not evaluated";
+  };
+  const entries = FAMILIES.map((family, place) => [family, state(place)] as const);
+  return Object.freeze(Object.fromEntries(entries)) as Readonly<Record<Family, FamilyState>>;
+}
+
+function readCodes(r: Result, code: Code): Code[] {
+  const found = CODE_LIST.filter((_, place) => r.bytes[FOUND_AT + place + 1] === 1);
+  return found.includes(code) ? found : [code, ...found];
+}
+
+function readFloors(r: Result): VerifiedFloors {
+  return Object.freeze({
+    charterNumber: r.number(1),
+    charterDigest: r.digest(3),
+    snapshotVersion: r.number(2),
+    snapshotDigest: r.digest(4),
+    signedTime: r.number(3),
+    epoch: r.number(9),
+    freeze: (["none", "new", "all"] as const)[r.tail(6)] ?? "all",
+  });
+}
+
+function readCounters(r: Result): VerifiedCounters {
+  return Object.freeze({
+    akName: r.slice(AK_NAME_AT, r.tail(4)),
+    resetCount: r.number(4),
+    restartCount: r.number(5),
+    clock: r.long(6),
+    firmwareVersion: r.long(7),
+  });
+}
+
+function readRequest(r: Result, caseBytes: Uint8Array): ReadRequest {
+  const elements = Array.from({ length: Math.min(r.tail(2), 5) }, (_, i): ElementUse => {
+    const at = ELEMENTS_AT + i * ELEMENT_BYTES;
+    return Object.freeze({
+      digest: r.slice(at, 32),
+      max: r.longAt(at + 32),
+      expires: r.longAt(at + 40),
+    });
+  });
+  const policies = Array.from({ length: Math.min(r.tail(3), 8) }, (_, i) =>
+    r.slice(POLICIES_AT + i * 32, 32),
+  );
+  return Object.freeze({
+    role: r.word(6) === 0 ? "gate" : "plane",
+    purpose: r.word(7) === 0 ? "start" : "lease",
+    requestDigest: r.digest(0),
+    jobDigest: r.digest(1),
+    chainDigest: r.digest(2),
+    job: caseBytes.slice(r.tail(0), r.tail(0) + r.tail(1)),
+    elements: Object.freeze(elements),
+    policies: Object.freeze(policies),
+    expires: r.number(0),
+    runtimeSeconds: r.number(8),
+    mark: r.tail(5) === 1,
+    planeRequired: r.tail(7) === 1,
+  });
+}
