@@ -42,10 +42,13 @@ const SIMD_PROBE = new Uint8Array([
 /** The core of DESIGN and docs/abi.md: pure functions of their bytes. Not re-entrant; one instance a thread. */
 export class Core {
   readonly #instance: Instance;
+  /** SHA-256 of the module's bytes, recorded with each decision; null where only a compiled module was given. */
+  readonly wasmDigest: Uint8Array | null;
 
   /** Use `loadCore`. */
-  constructor(instance: Instance) {
-    this.#instance = instance;
+  constructor(module: WebAssembly.Module, bytes: Uint8Array | null) {
+    this.#instance = new Instance(module);
+    this.wasmDigest = bytes === null ? null : this.hash("sha256", bytes);
   }
 
   /**
@@ -87,19 +90,18 @@ export class Core {
   }
 }
 
-async function packaged(build: "simd" | "scalar" | "checked"): Promise<WebAssembly.Module> {
+async function packaged(build: "simd" | "scalar" | "checked"): Promise<Uint8Array<ArrayBuffer>> {
   const url = new URL(`./wasm/core.${build}.wasm`, import.meta.url);
   if (url.protocol !== "file:") {
     const response = await fetch(url);
     if (!response.ok) throw new CoreError("input", `${url.href} answers ${response.status}.`);
-    return await WebAssembly.compile(await response.arrayBuffer());
+    return new Uint8Array(await response.arrayBuffer());
   }
   const { readFile } = await import("node:fs/promises");
-  const bytes = await readFile(url).catch((cause: unknown) => {
+  return await readFile(url).catch((cause: unknown) => {
     const message = `The core's build ${url.pathname} cannot be read; \`npm run build\` makes it.`;
     throw new CoreError("input", message, { cause });
   });
-  return await WebAssembly.compile(bytes);
 }
 
 function resolveBuild(build: LoadOptions["build"]): "simd" | "scalar" | "checked" {
@@ -117,10 +119,20 @@ function resolveBuild(build: LoadOptions["build"]): "simd" | "scalar" | "checked
 export async function loadCore(options: LoadOptions = {}): Promise<Core> {
   const build = resolveBuild(options.build);
   const { wasm } = options;
-  if (wasm === undefined) return new Core(new Instance(await packaged(build)));
-  if (wasm instanceof WebAssembly.Module) return new Core(new Instance(wasm));
-  const module = await WebAssembly.compile(wasm).catch((cause: unknown) => {
+  if (wasm instanceof WebAssembly.Module) return new Core(wasm, null);
+  const bytes = wasm === undefined ? await packaged(build) : bytesOf(wasm);
+  const module = await WebAssembly.compile(bytes).catch((cause: unknown) => {
     throw new CoreError("input", "The bytes given are no WebAssembly module.", { cause });
   });
-  return new Core(new Instance(module));
+  return new Core(module, bytes);
+}
+
+/** A copy, so that what was hashed is what was compiled. */
+function bytesOf(source: BufferSource): Uint8Array<ArrayBuffer> {
+  if (source instanceof ArrayBuffer) return new Uint8Array(source.slice(0));
+  if (ArrayBuffer.isView(source)) {
+    const { buffer, byteOffset, byteLength } = source;
+    return new Uint8Array(buffer.slice(byteOffset, byteOffset + byteLength) as ArrayBuffer);
+  }
+  throw new CoreError("input", "wasm is a BufferSource or a WebAssembly.Module.");
 }
