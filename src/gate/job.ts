@@ -111,8 +111,8 @@ export async function prepareJob(request: JobRequest): Promise<PreparedJob> {
       inputs: await hashInputs(request.inputs ?? []),
     };
     const kept = [executable, interpreter, stdin].filter((copy) => copy != null);
-    await closeAll(open.filter((fd) => !kept.some((copy) => copy.fd === fd)));
-    open.length = 0;
+    const unneeded = open.splice(0).filter((fd) => !kept.some((copy) => copy.fd === fd));
+    await closeAll(unneeded);
     const none = request.stdin === "none" ? "ignore" : stdinFd;
     return {
       job,
@@ -150,10 +150,11 @@ function plainStdin(request: JobRequest): "none" | "inherit" {
 
 /** Opens the executable and, where it is a script, its interpreter. What is opened goes to `open` for closing. */
 function openSources(path: Buffer, open: number[]): Source[] {
-  const add = (at: Buffer, name: string): Source => {
-    const fd = openRegular(at, name, true);
-    open.push(fd);
-    return { fd, name: `${name} ${at.toString()}`, bytesMax: EXEC_BOUNDS.imageBytes };
+  const add = (at: Buffer, what: string): Source => {
+    const kind = { executable: true, bytesMax: EXEC_BOUNDS.imageBytes };
+    const source = openRegular(at, what, kind);
+    open.push(source.fd);
+    return source;
   };
   const executable = add(path, "executable");
   const script = parseInterpreter(headOf(executable.fd, HEAD_BYTES));
@@ -198,13 +199,12 @@ async function hashInputs(paths: readonly Bytes[]): Promise<Job["inputs"]> {
     paths.map((path) => bytesOf(path, "input")),
     (name) => name,
   )) {
-    const fd = openRegular(path, "input file", false);
-    const name = `input file ${path.toString()}`;
+    const kind = { executable: false, bytesMax: EXEC_BOUNDS.inputBytes };
+    const source = openRegular(path, "input file", kind);
     try {
-      const source = { fd, name, bytesMax: EXEC_BOUNDS.inputBytes };
       inputs.push({ path, digest: await digestOf(source, "sha256") });
     } finally {
-      await closeAsync(fd);
+      await closeAsync(source.fd);
     }
   }
   return inputs;

@@ -21,7 +21,8 @@ my ($prctl, $dup3, $close_range, $execveat, $setgroups, $setresgid, $setresuid, 
   = @ARGV;
 my $alone = $$ == 1;                                  # process 1 of a PID namespace
 my $init = $$;
-$SIG{PIPE} = 'IGNORE';
+my @quiet = qw(PIPE HUP INT QUIT TERM);               # the socket alone tells us what to do
+$SIG{$_} = 'IGNORE' for @quiet;
 open(my $control, '+<&=', 5) or die "control: $!";
 fcntl($control, 2, 1) or die "FD_CLOEXEC: $!";
 syscall($prctl, 36, 1, 0, 0, 0) == 0 or die "PR_SET_CHILD_SUBREAPER: $!";
@@ -79,7 +80,7 @@ sub finish { slay(); exit 0 }
 sub job {
   my ($report, $uid, $gid, $switch, $script, $cwd, $argv, $env) = @_;
   my $step = sub { return if $_[1]; syswrite $report, sprintf '%s %d %s', $_[0], $!, $!; kill 'KILL', $$; sleep 1 };
-  $SIG{$_} = 'DEFAULT' for 'CHLD', 'PIPE', 'FPE';      # Perl itself ignores SIGFPE
+  $SIG{$_} = 'DEFAULT' for @quiet, 'CHLD', 'FPE';      # Perl itself ignores SIGFPE
   umask 022;
   $step->('setsid', syscall($setsid) >= 0);
   if ($switch) {

@@ -59,14 +59,21 @@ export interface Place {
 
 const why = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
+/** What a file must be. It is bounded again while it is read, for it may grow. */
+export interface FileKind {
+  readonly executable: boolean;
+  readonly bytesMax: number;
+}
+
 /**
  * Opens a regular file for reading. The kind is checked on the open descriptor; O_NONBLOCK keeps a FIFO put in its place
  * from holding the gate up.
  *
  * @throws ExecError exec.file
  */
-export function openRegular(path: Buffer, what: string, executable: boolean): number {
+export function openRegular(path: Buffer, what: string, kind: FileKind): Source {
   const name = `${what} ${path.toString()}`;
+  const { executable, bytesMax } = kind;
   let fd: number;
   try {
     fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
@@ -78,8 +85,10 @@ export function openRegular(path: Buffer, what: string, executable: boolean): nu
     ? "is not a regular file"
     : executable && (stat.mode & 0o111) === 0
       ? "is not executable: no execute permission is set"
-      : null;
-  if (fault === null) return fd;
+      : stat.size > bytesMax
+        ? `exceeds ${bytesMax} bytes`
+        : null;
+  if (fault === null) return { fd, name, bytesMax };
   closeSync(fd);
   throw new ExecError("exec.file", `the ${name} ${fault}`);
 }

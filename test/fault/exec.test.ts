@@ -1,0 +1,179 @@
+import { randomUUID } from "node:crypto";
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+import {
+  bareUser,
+  eventually,
+  familyOf,
+  type GateRun,
+  processesWith,
+  runGate,
+  startGate,
+  type User,
+  usable,
+  users,
+} from "./exec-support.ts";
+
+const dir = mkdtempSync(join(tmpdir(), "portcullis-death-"));
+chmodSync(dir, 0o777);
+afterAll(() => rmSync(dir, { recursive: true }));
+
+/** A job that leaves children behind in every way it can, then stays. */
+const CLINGING =
+  "trap '' TERM HUP INT; echo ran > \"$RAN\"; setsid sleep 600 & (setsid sh -c 'trap \"\" HUP TERM; sleep 600' &) & " +
+  'sleep 600 & echo all >> "$RAN"; while :; do sleep 0.02; done';
+
+interface Clinging {
+  readonly mark: string;
+  /** Written once the job has run. */
+  readonly ran: string;
+  readonly gate: GateRun;
+}
+function cling(user: User, config: { hold?: string; runtimeSeconds?: number } = {}): Clinging {
+  const mark = `portcullis-mark-${randomUUID()}`;
+  const ran = join(dir, mark);
+  const environment = { MARK: mark, RAN: ran };
+  const argv = ["sh", "-c", CLINGING];
+  const gate = startGate(user, { executable: "/bin/sh", argv, environment, ...config });
+  return { mark, ran, gate };
+}
+
+/** Whether the job has started all that it starts. */
+const started = (ran: string): boolean =>
+  existsSync(ran) && readFileSync(ran, "utf8").includes("all");
+const alive = (pid: number): boolean => existsSync(`/proc/${pid}/environ`) && !zombie(pid);
+function zombie(pid: number): boolean {
+  try {
+    return /\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, "latin1"));
+  } catch (error) {
+    if (["ENOENT", "ESRCH"].includes((error as NodeJS.ErrnoException).code ?? "")) return true;
+    throw error;
+  }
+}
+
+/** Kills the gate alone, as the kernel's OOM killer would, and returns all processes it had then. */
+function killGate({ child }: GateRun): number[] {
+  const family = familyOf(child.pid ?? -1);
+  child.kill("SIGKILL");
+  return family;
+}
+
+async function expectNothingLeft(mark: string, family: readonly number[]): Promise<void> {
+  await eventually(() => !family.some(alive) && processesWith(mark).length === 0);
+  expect([family.filter(alive), processesWith(mark)]).toEqual([[], []]);
+}
+
+const everyone = [...users, ...(usable(bareUser) ? [bareUser] : [])];
+
+describe.each(everyone)("when the gate of $name is killed", (user) => {
+  test("before release, nothing has run and nothing is left", async () => {
+    const { mark, ran, gate } = cling(user, { hold: "/nonexistent" });
+    expect(await gate.said("ready")).toBe(true);
+    await expectNothingLeft(mark, killGate(gate));
+    expect(existsSync(ran)).toBe(false);
+  });
+
+  test("while the job runs, no process is left, setsid or not", async () => {
+    const { mark, ran, gate } = cling(user);
+    expect(await eventually(() => started(ran))).toBe(true);
+    expect(processesWith(mark).length).toBeGreaterThan(3);
+    await expectNothingLeft(mark, killGate(gate));
+  });
+
+  test("at forty moments from start to job, no process is left", async () => {
+    const outcomes = { before: 0, after: 0 };
+    const kill = async (i: number): Promise<void> => {
+      const { mark, ran, gate } = cling(user);
+      const from = (["inputs", "ready", "released", null] as const)[i % 4];
+      if (from) await gate.said(from);
+      await new Promise((done) => setTimeout(done, from ? i / 4 : i * 4));
+      await expectNothingLeft(mark, killGate(gate));
+      outcomes[existsSync(ran) ? "after" : "before"]++;
+    };
+    for (let i = 0; i < 40; i += 4) await Promise.all([0, 1, 2, 3].map((j) => kill(i + j)));
+    expect(outcomes.before + outcomes.after).toBe(40);
+    expect(Math.min(outcomes.before, outcomes.after)).toBeGreaterThan(0);
+  });
+});
+
+describe.each(everyone)("a job of $name", (user) => {
+  test("is killed at its run time with all that it started", async () => {
+    const { mark, gate } = cling(user, { runtimeSeconds: 1 });
+    const { outcome, status } = await gate.result;
+    expect(processesWith(mark)).toEqual([]);
+    expect([outcome, status]).toEqual([{ kind: "signalled", signal: 9, runtime: true }, 137]);
+  });
+
+  test("leaves nothing behind when it ends by itself", async () => {
+    const mark = `portcullis-mark-${randomUUID()}`;
+    const argv = ["sh", "-c", "setsid sleep 600 & sleep 600 & exit 3"];
+    const job = { executable: "/bin/sh", argv, environment: { MARK: mark } };
+    const { status } = await runGate(user, job);
+    expect([status, processesWith(mark)]).toEqual([3, []]);
+  });
+
+  test.each([["SIGINT"], ["SIGTERM"], ["SIGHUP"]] as const)(
+    "is sent the gate's %s",
+    async (name) => {
+      const trap = `trap 'echo ${name}; exit 42' ${name.slice(3)}; echo started; while :; do sleep 0.02; done`;
+      const gate = startGate(user, { executable: "/bin/sh", argv: ["sh", "-c", trap] });
+      await new Promise((done) => gate.child.stdout?.once("data", done));
+      gate.child.kill(name);
+      const { stdout, status } = await gate.result;
+      expect([stdout.toString(), status]).toEqual([`started\n${name}\n`, 42]);
+    },
+  );
+
+  test("does not start past its deadline", async () => {
+    for (const deadlineMs of [-1000, 0]) {
+      const job = { executable: "/bin/sh", argv: ["sh", "-c", "echo ran"], deadlineMs };
+      const { error, stdout } = await runGate(user, job);
+      expect([error, stdout.toString()]).toEqual(["exec.deadline", ""]);
+    }
+  });
+
+  test("does not start when the launcher is held up past the deadline", async () => {
+    const hold = join(dir, randomUUID());
+    const argv = ["sh", "-c", "echo ran"];
+    const gate = startGate(user, { executable: "/bin/sh", argv, hold, deadlineMs: 200 });
+    await gate.said("ready");
+    const launcher = familyOf(gate.child.pid ?? -1).at(-1) ?? -1;
+    process.kill(launcher, "SIGSTOP");
+    writeFileSync(hold, "");
+    await gate.said("released");
+    await new Promise((done) => setTimeout(done, 400));
+    process.kill(launcher, "SIGCONT");
+    const { error, stdout } = await gate.result;
+    expect([error, stdout.toString()]).toEqual(["exec.deadline", ""]);
+  });
+
+  // Without a namespace a launcher that is killed by itself leaves what its job started: the warning says so.
+  test.skipIf(user === bareUser)("ends with its waiter, and the gate says so", async () => {
+    const { mark, ran, gate } = cling(user);
+    expect(await eventually(() => started(ran))).toBe(true);
+    const waiter = familyOf(gate.child.pid ?? -1)[1] ?? -1;
+    process.kill(waiter, "SIGKILL");
+    const { outcome } = await gate.result;
+    expect(outcome).toEqual({ kind: "signalled", signal: 9, runtime: false });
+    await expectNothingLeft(mark, []);
+  });
+
+  test("is confined, or a warning says that it is not", async () => {
+    const argv = ["sh", "-c", "readlink /proc/self/ns/pid; echo /proc/[0-9]*/stat"];
+    const { ready, stdout } = await runGate(user, { executable: "/bin/sh", argv });
+    const [namespace, processes = ""] = stdout.toString().split("\n");
+    expect(namespace === readlinkSync("/proc/self/ns/pid")).toBe(user === bareUser);
+    expect(ready).toEqual(user === bareUser ? ["namespace-unavailable"] : []);
+    if (user !== bareUser) expect(processes.split(" ").length).toBeLessThan(5);
+  });
+});
