@@ -415,6 +415,10 @@ export const CODES = {
     "The audit log could not be written.",
     "Check the disk and the permissions of --home; `portcullis audit verify` checks the log.",
   ),
+  "internal.exec": row(
+    "The job could not be confined, or the process that confines it failed.",
+    "The message names what this machine lacks; `portcullis doctor` checks namespaces and tools.",
+  ),
   "internal.ledger": row(
     "Another run claimed this use first, or this request was claimed before.",
     "Ask again; if no use is left, a new grant is needed.",

@@ -12,6 +12,7 @@ export type { HashName, PublicKey, Scheme } from "./signature.ts";
 export {
   type Allowed,
   type Denied,
+  denied,
   type ElementUse,
   type FamilyState,
   isAllowed,

@@ -1,0 +1,138 @@
+/**
+ * From what the gate holds and was handed to the bytes of one case. Lookups by untrusted evidence are best effort: what
+ * does not parse is looked up under a digest or a Name of zeros, and the core denies it for what it is.
+ */
+import { LIMITS } from "../limits.ts";
+import type { Counters, Floors } from "../store/contract.ts";
+import { jobDigest, requestDigest } from "../wire/digests.ts";
+import { encodePlain, parseSigned } from "../wire/objects.ts";
+import type { AttestedRequest, Materials } from "./evidence.ts";
+
+const ZERO_DIGEST = new Uint8Array(32);
+/** A Name that no TPM gives: algorithm 0. */
+const ZERO_NAME = new Uint8Array(34);
+
+/** What the evidence claims to be, read without verifying anything. */
+export interface UnverifiedSubject {
+  readonly akName: Uint8Array;
+  /** Element digests, root first. */
+  readonly elements: readonly Uint8Array[];
+  /** The domain of the first charter, and the snapshot's digest; null where a part does not parse. */
+  readonly domain: string | null;
+  readonly snapshotDigest: Uint8Array | null;
+  /** Whether a key holds the chain's leaf, instead of the executing node. */
+  readonly heldByKey: boolean;
+}
+
+function attempt<T>(read: () => T): T | null {
+  try {
+    return read();
+  } catch {
+    // What does not parse is the core's to name: here it only has no digest to look up.
+    return null;
+  }
+}
+
+export function parseSubject(materials: Materials): UnverifiedSubject {
+  const [grant] = materials.elements;
+  const [charter] = materials.charters;
+  const element = (bytes: Uint8Array, i: number): Uint8Array =>
+    attempt(() => parseSigned(i === 0 ? "grant" : "link", bytes).digest) ?? ZERO_DIGEST;
+  const cnf = attempt(() => grant && parseSigned("grant", grant).claims.cnf);
+  return {
+    akName: attempt(() => parseSigned("node", materials.node).claims.name) ?? ZERO_NAME,
+    elements: materials.elements.slice(0, LIMITS.elements).map(element),
+    domain: attempt(() => charter && parseSigned("charter", charter).claims.domain) ?? null,
+    snapshotDigest: attempt(() => parseSigned("snapshot", materials.snapshot).digest),
+    heldByKey: cnf != null && "key" in cnf,
+  };
+}
+
+/** What the deciding verifier holds itself, beside what it looks up by the subject. */
+export interface Held {
+  readonly floors: Floors;
+  readonly counters: Counters | null;
+  readonly uses: readonly number[];
+  readonly nonce: Uint8Array;
+  readonly nowSeconds: number;
+  readonly parentRun: Uint8Array | null;
+}
+
+/** The digest that quote and proof answer; null where the subject does not parse so far. */
+export function requestOf(
+  subject: UnverifiedSubject,
+  held: Held,
+  job: Uint8Array,
+): Uint8Array | null {
+  const chain = subject.elements.at(-1);
+  const { domain, snapshotDigest } = subject;
+  if (chain === undefined || domain === null || snapshotDigest === null) return null;
+  return requestDigest({
+    purpose: "start",
+    domain,
+    akName: subject.akName,
+    gateNonce: held.nonce,
+    planeNonce: null,
+    job: jobDigest(job),
+    chain,
+    snapshot: snapshotDigest,
+    run: held.parentRun,
+  });
+}
+
+const NO_QUOTE: AttestedRequest = {
+  attest: new Uint8Array(0),
+  signature: new Uint8Array(0),
+  index: 0,
+  size: 1,
+  path: [],
+  pcrs: [],
+};
+
+/** Encodes the case. Throws WireError `wire.shape` where a file is larger than any case may be. */
+export function encodeCase(
+  subject: UnverifiedSubject,
+  held: Held,
+  materials: Materials,
+  job: Uint8Array,
+  attested: AttestedRequest | null,
+  proof: Uint8Array | null,
+): Uint8Array {
+  const { floors } = held;
+  const { pcrs, ...slot } = attested ?? NO_QUOTE;
+  return encodePlain("case", {
+    version: 1,
+    context: {
+      role: "gate",
+      charter: floors.charterDigest,
+      now: held.nowSeconds,
+      floors: {
+        charterNumber: floors.charterNumber,
+        snapshotVersion: floors.snapshotVersion,
+        snapshotDigest: floors.snapshotDigest,
+        time: floors.timeSeconds,
+      },
+      nonce: held.nonce,
+      node: { name: subject.akName, counters: held.counters },
+      uses: subject.elements.map((element, i) => ({ element, count: held.uses[i] ?? 0 })),
+      ima: null,
+      purpose: { kind: "start", parentRun: held.parentRun },
+    },
+    evidence: {
+      charters: materials.charters,
+      snapshot: materials.snapshot,
+      statusList: materials.statusList,
+      elements: materials.elements,
+      proof,
+      node: materials.node,
+      job,
+      policies: materials.policies,
+      tpm: { type: "tpm2", slot, pcrs, eventLog: null, ima: null },
+      purpose: "start",
+      run: held.parentRun,
+      gateNonce: held.nonce,
+      planeNonce: null,
+    },
+    result: null,
+  });
+}

@@ -1,0 +1,321 @@
+/**
+ * The gate: collect, decide, claim, record, execute, record. Each step's result is a type that only the step makes:
+ *
+ *   decide(job) -> Allowed        made by the core alone
+ *   claim(Allowed) -> Admitted    uses, run and intent leaf are durable; the job waits, confined
+ *   execute(Admitted) -> outcome  once, before its deadline
+ *
+ * The gate knows no TPM and no network; it is handed a source of evidence. It never allows anything: what the core did
+ * not allow, no path through here starts.
+ */
+import { randomBytes } from "node:crypto";
+import { boottimeMs, nowSeconds } from "../clock.ts";
+import {
+  type Allowed,
+  type Code,
+  type Core,
+  denied,
+  isAllowed,
+  type Verdict,
+} from "../core/index.ts";
+import { LIMITS } from "../limits.ts";
+import type { CaseFolder } from "../log/cases.ts";
+import type { Journal, Proven, Recorded } from "../log/journal.ts";
+import type { Leaf } from "../log/leaf.ts";
+import type { Store } from "../store/contract.ts";
+import { encodePlain } from "../wire/objects.ts";
+import { encodeCase, type Held, parseSubject, requestOf, type UnverifiedSubject } from "./case.ts";
+import type { AttestedRequest, EvidenceSource, Materials, Prover } from "./evidence.ts";
+import type { PreparedJob } from "./job.ts";
+import { launch, type Pending } from "./launch.ts";
+import type { Outcome } from "./outcome.ts";
+import { codeOfFailure, EvidenceFailure, EvidenceTimeout } from "./refusal.ts";
+
+/** Longest wait for a quote: what is left of the nonce's 10 seconds must suffice to claim and start. */
+const EVIDENCE_SECONDS_MAX = 8;
+
+export interface GateParts {
+  readonly core: Core;
+  readonly store: Store;
+  readonly journal: Journal;
+  readonly cases: CaseFolder;
+  readonly evidence: EvidenceSource;
+  /** SHA-256 of the core's bytes. */
+  readonly coreDigest: Uint8Array;
+}
+
+export interface Asked {
+  readonly prepared: PreparedJob;
+  readonly materials: Materials;
+  /** Needed where a key holds the chain's leaf; null otherwise. */
+  readonly prover: Prover | null;
+  /** The run that this one was started by, 32 bytes. */
+  readonly parentRun: Uint8Array | null;
+}
+
+/** A decision, with the case that it was made of. */
+export interface Decision {
+  readonly verdict: Verdict;
+  /** The verdict's code, or the host's own reason, which explains the verdict's; null where allowed. */
+  readonly code: Code | null;
+  /** What the host could not do, in words; null if nothing failed. */
+  readonly failure: string | null;
+  readonly caseBytes: Uint8Array | null;
+}
+
+declare const admission: unique symbol;
+
+/** A job whose uses, run and intent are durable. Holds nothing: what it stands for is the gate's to know. */
+export interface Admitted {
+  readonly [admission]: true;
+  readonly runId: Uint8Array;
+  /** Where the intent stands in the log. */
+  readonly intent: Recorded;
+  readonly warnings: readonly string[];
+}
+
+interface Issued {
+  readonly asked: Asked;
+  readonly caseBytes: Uint8Array;
+  readonly deadlineMs: number;
+}
+
+interface Released {
+  readonly pending: Pending;
+  readonly leaf: Leaf;
+  readonly deadlineMs: number;
+}
+
+/** How an admitted job ended, or why it never began; and the leaf that says so. */
+export interface Ended {
+  readonly outcome: Outcome | null;
+  readonly code: Code | null;
+  readonly failure: string | null;
+  readonly recorded: Recorded;
+}
+
+export class Gate {
+  readonly #parts: GateParts;
+  /** What each genuine Allowed was decided from; taken out when it is claimed. */
+  readonly #issued = new WeakMap<Allowed, Issued>();
+  readonly #admitted = new WeakMap<Admitted, Released>();
+
+  constructor(parts: GateParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Collects evidence for the job and has the core decide. Changes nothing. Never throws for what is wrong with files,
+   * TPM or state: that is a denial.
+   */
+  async decide(asked: Asked): Promise<Decision> {
+    const startMs = boottimeMs();
+    let failure: { readonly error: unknown } | null = null;
+    let caseBytes: Uint8Array | null = null;
+    try {
+      const subject = parseSubject(asked.materials);
+      const held = await this.#hold(subject, asked.parentRun);
+      const job = encodePlain("job", asked.prepared.job);
+      const request = requestOf(subject, held, job);
+      let attested: AttestedRequest | null = null;
+      if (request !== null) {
+        attested = await this.#attest(request).catch((error: unknown) => {
+          failure = { error };
+          return null;
+        });
+      }
+      const proof =
+        request && subject.heldByKey && asked.prover ? await asked.prover(request) : null;
+      caseBytes = encodeCase(subject, held, asked.materials, job, attested, proof);
+      const verdict = this.#parts.core.decide(caseBytes);
+      if (isAllowed(verdict)) {
+        const leftMs = (verdict.request.expires - held.nowSeconds) * 1000;
+        const deadlineMs = startMs + Math.min(leftMs, LIMITS.nonceSeconds * 1000);
+        this.#issued.set(verdict, { asked, caseBytes, deadlineMs });
+      }
+      return { verdict, caseBytes, ...reasonOf(verdict, failure) };
+    } catch (error) {
+      const verdict = denied(codeOfFailure(error));
+      return { verdict, caseBytes, code: verdict.code, failure: messageOf(error) };
+    }
+  }
+
+  async #hold(subject: UnverifiedSubject, parentRun: Uint8Array | null): Promise<Held> {
+    const { store } = this.#parts;
+    const floors = await store.floors();
+    if (floors === null)
+      throw new Error("No charter is pinned: `portcullis init` or a restore sets it.");
+    return {
+      floors,
+      counters: await store.counters(subject.akName),
+      uses: await store.uses(subject.elements),
+      nonce: randomBytes(32),
+      nowSeconds: nowSeconds(),
+      parentRun,
+    };
+  }
+
+  async #attest(request: Uint8Array): Promise<AttestedRequest> {
+    let timer: NodeJS.Timeout | undefined;
+    const timeout = new Promise<never>((_, fail) => {
+      const late = (): void => fail(new EvidenceTimeout(EVIDENCE_SECONDS_MAX));
+      timer = setTimeout(late, EVIDENCE_SECONDS_MAX * 1000);
+    });
+    const attested = this.#parts.evidence.attest(request).catch((cause: unknown) => {
+      throw new EvidenceFailure(cause);
+    });
+    try {
+      return await Promise.race([attested, timeout]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /**
+   * Records a decision that starts nothing: a denial, or a check (of either verdict). The case is kept first.
+   *
+   * @throws LogError where case or leaf cannot be made durable.
+   */
+  async record(asked: Asked, decision: Decision, event: "denied" | "checked"): Promise<Recorded> {
+    const { caseBytes, verdict } = decision;
+    const digest = caseBytes && (await this.#parts.cases.write(caseBytes));
+    return this.#parts.journal.record({
+      proven: provenBy(verdict),
+      leaf: this.#leaf(asked, verdict, digest, { event, code: decision.code }),
+    });
+  }
+
+  #leaf<E extends Leaf["event"]>(
+    asked: Asked,
+    verdict: Verdict,
+    caseDigest: Uint8Array | null,
+    rest: { readonly event: E; readonly code: Code | null; readonly run?: Uint8Array },
+  ): Leaf & { readonly event: E } {
+    const { request } = verdict;
+    return {
+      event: rest.event,
+      time: nowSeconds(),
+      code: rest.code,
+      request: request?.requestDigest ?? null,
+      run: rest.run ?? null,
+      parentRun: asked.parentRun,
+      case: caseDigest,
+      core: this.#parts.coreDigest,
+      job: request?.jobDigest ?? null,
+      chain: request?.chainDigest ?? null,
+      exit: null,
+      warnings: [...asked.prepared.warnings],
+      mark: verdict.allow && verdict.request.mark ? "break-glass" : null,
+    };
+  }
+
+  /**
+   * Confines the job, then claims one use of every element together with the intent, durably. The job does not start.
+   *
+   * @throws what codeOfFailure names; then nothing will start, and at worst a use is spent.
+   */
+  async claim(allowed: Allowed): Promise<Admitted> {
+    const issued = this.#issued.get(allowed);
+    const { role, purpose } = allowed.request;
+    if (!isAllowed(allowed) || issued === undefined || role !== "gate" || purpose !== "start") {
+      throw new TypeError("Only this gate's own verdict on a start can be claimed, and only once.");
+    }
+    this.#issued.delete(allowed);
+    const { asked, caseBytes, deadlineMs } = issued;
+    const pending = await launch(asked.prepared);
+    try {
+      const digest = await this.#parts.cases.write(caseBytes);
+      const run = allowed.request.requestDigest;
+      const plain = this.#leaf(asked, allowed, digest, { event: "intent", code: null, run });
+      const leaf = { ...plain, warnings: [...pending.warnings] };
+      const intent = await this.#parts.journal.claim({
+        requestDigest: run,
+        elements: allowed.request.elements.map((element) => ({
+          ...element,
+          // A link without a maximum of its own is bound by its ancestors', each of which is counted too.
+          max: element.max === 0 ? Number.MAX_SAFE_INTEGER : element.max,
+        })),
+        proven: requireProven(allowed),
+        leaf,
+      });
+      const warnings = pending.warnings;
+      const admitted = Object.freeze({ runId: run, intent, warnings }) as unknown as Admitted;
+      this.#admitted.set(admitted, { pending, leaf, deadlineMs });
+      return admitted;
+    } catch (error) {
+      await pending.cancel();
+      throw error;
+    }
+  }
+
+  /**
+   * Starts the job and waits for its end. The deadline is checked after the durable intent, immediately before exec.
+   *
+   * @throws LogError where the outcome cannot be recorded; the job has ended all the same, and the run will be found
+   * open and declared aborted.
+   */
+  async execute(admitted: Admitted, onStart: (pending: Pending) => void): Promise<Ended> {
+    const released = this.#admitted.get(admitted);
+    if (released === undefined)
+      throw new TypeError("Only what was claimed here executes, and once.");
+    this.#admitted.delete(admitted);
+    const { pending, leaf, deadlineMs } = released;
+    onStart(pending);
+    let outcome: Outcome | null = null;
+    let code: Code | null = null;
+    let failure: string | null = null;
+    try {
+      outcome = await pending.release(deadlineMs);
+    } catch (error) {
+      code = codeOfFailure(error);
+      failure = messageOf(error);
+    }
+    const recorded = await this.#parts.journal.record({
+      proven: null,
+      leaf: { ...leaf, event: "outcome", time: nowSeconds(), code, exit: exitOf(outcome) },
+    });
+    return { outcome, code, failure, recorded };
+  }
+}
+
+/** What the host could not do explains a quote that is missing; any other code of the core stands by itself. */
+function reasonOf(
+  verdict: Verdict,
+  failure: { readonly error: unknown } | null,
+): { readonly code: Code | null; readonly failure: string | null } {
+  if (failure === null) return { code: verdict.code, failure: null };
+  const explains = verdict.code === "environment.quote-missing";
+  const code = explains ? codeOfFailure(failure.error) : verdict.code;
+  return { code, failure: messageOf(failure.error) };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function exitOf(outcome: Outcome | null): Leaf["exit"] {
+  if (outcome === null) return { kind: "aborted", number: 0 };
+  if (outcome.kind === "signalled") return { kind: "signal", number: outcome.signal };
+  return { kind: "code", number: outcome.code };
+}
+
+/** Floors and counters that the core itself verified; null where it verified no snapshot. */
+function provenBy({ floors, counters }: Verdict): Proven | null {
+  if (floors === null) return null;
+  return {
+    floors: {
+      charterDigest: floors.charterDigest,
+      charterNumber: floors.charterNumber,
+      snapshotVersion: floors.snapshotVersion,
+      snapshotDigest: floors.snapshotDigest,
+      timeSeconds: floors.signedTime,
+    },
+    counters: counters && { akName: counters.akName, values: counters },
+  };
+}
+
+function requireProven(allowed: Allowed): Proven {
+  const proven = provenBy(allowed);
+  if (proven === null) throw new TypeError("An Allowed without verified floors cannot be.");
+  return proven;
+}

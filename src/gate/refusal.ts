@@ -1,0 +1,36 @@
+/** How the host's own failures are named. The host only adds reasons to deny: there is no path from here to allow. */
+import type { Code } from "../core/codes.ts";
+import { LedgerConflict, LogError } from "../log/error.ts";
+import { StoreError } from "../store/contract.ts";
+import { WireError } from "../wire/error.ts";
+import { ExecError } from "./error.ts";
+
+/** The evidence did not come in time. */
+export class EvidenceTimeout extends Error {
+  constructor(seconds: number) {
+    super(`No quote came within ${seconds} seconds.`);
+    this.name = "EvidenceTimeout";
+  }
+}
+
+/** The evidence source failed: the TPM or the agent did not answer. `cause` says how. */
+export class EvidenceFailure extends Error {
+  constructor(cause: unknown) {
+    super(cause instanceof Error ? cause.message : String(cause), { cause });
+    this.name = "EvidenceFailure";
+  }
+}
+
+/** The code under which an error of the host is recorded. */
+export function codeOfFailure(error: unknown): Code {
+  if (error instanceof EvidenceTimeout) return "internal.timeout";
+  if (error instanceof EvidenceFailure) return "internal.tpm-unavailable";
+  if (error instanceof LedgerConflict) return "internal.ledger";
+  if (error instanceof LogError) return "internal.log";
+  if (error instanceof StoreError) return "internal.store";
+  if (error instanceof WireError) return "internal.evidence";
+  if (error instanceof ExecError) {
+    return error.code === "exec.deadline" ? "internal.deadline" : "internal.exec";
+  }
+  return "internal.undecided";
+}
