@@ -5,15 +5,15 @@
 import {
   createPublicKey,
   generateKeyPairSync,
-  hash,
   type JsonWebKey,
   type KeyObject,
   sign as signWith,
   verify as verifyWith,
 } from "node:crypto";
-import { encode } from "./cbor.ts";
 import { WireError } from "./error.ts";
-import { byKey, type CoseKey, key as keyShape } from "./shapes.ts";
+import type { CoseKey } from "./shapes.ts";
+
+export { thumbprint } from "./shapes.ts";
 
 export type Curve = CoseKey["crv"];
 
@@ -46,16 +46,6 @@ export function algorithmOf(key: CoseKey): Algorithm {
 /** IANA's name of a COSE algorithm number, null if it is none of ours. */
 export function algorithmName(alg: number): string | null {
   return Object.values(ALGORITHMS).find((entry) => entry.alg === alg)?.name ?? null;
-}
-
-/** The kid of a key: SHA-256 of its canonical encoding (RFC 9679 §3). */
-export function thumbprint(key: CoseKey): Uint8Array {
-  return new Uint8Array(hash("sha256", byKey(key), "buffer"));
-}
-
-/** The canonical bytes of a public key. */
-export function encodeKey(key: CoseKey): Uint8Array {
-  return encode(keyShape.encode(key, "key"));
 }
 
 const base64url = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64url");

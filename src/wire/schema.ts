@@ -366,7 +366,11 @@ export function where<T>(shape: Shape<T>, objection: (value: T) => string | null
     return why === null ? value : refuse(at, why);
   };
   return {
-    encode: (value, at) => shape.encode(check(value, at), at),
+    encode(value, at) {
+      const encoded = shape.encode(value, at);
+      check(value, at);
+      return encoded;
+    },
     decode: (value, at) => check(shape.decode(value, at), at),
     show: (value) => shape.show(value),
   };

@@ -1,4 +1,5 @@
 /** The shapes that many objects of registry.ts share: names, digests and keys. */
+import { hash } from "node:crypto";
 import { LIMITS } from "../limits.ts";
 import { type CborValue, encode, isMap } from "./cbor.ts";
 import {
@@ -8,8 +9,10 @@ import {
   either,
   field as fieldOf,
   ident as identOf,
+  type Json,
   type Of,
   required,
+  type Shape,
 } from "./schema.ts";
 
 export const ident = identOf(LIMITS.identifierBytes);
@@ -21,7 +24,8 @@ export const ueid = bytes({ min: 7, max: 33 });
 /** TPM 2.0 Part 1, "Names": a two-byte algorithm, then a digest of SHA-1, SHA-256, SHA-384 or SHA-512. */
 export const name = bytes([22, 34, 50, 66]);
 /** The first item of an array, by which its forms are told apart. */
-export const first = (value: CborValue): CborValue => (Array.isArray(value) ? value[0] : null);
+export const first = (value: CborValue): CborValue =>
+  Array.isArray(value) ? (value[0] ?? null) : null;
 
 // Keys: RFC 9052 §7, RFC 9053 §7. Exactly the members of RFC 9679 §4, so that the thumbprint is over these bytes.
 const okp = claims({
@@ -38,7 +42,7 @@ const ec2 = <const C extends { readonly [curve: string]: number }>(curve: C, wid
   });
 const curveOf = (value: CborValue): CborValue | undefined =>
   isMap(value) ? value.get(-1) : undefined;
-export const key = either(
+const publicKey = either(
   okp,
   either(ec2({ "P-256": 1 }, 32), ec2({ "P-384": 2 }, 48), {
     isA: (value) => value.crv === "P-256",
@@ -49,7 +53,23 @@ export const key = either(
     wireA: (value) => isMap(value) && value.get(1) === 1,
   },
 );
-export const byKey = (value: Of<typeof key>): Uint8Array => encode(key.encode(value, "key"));
-
 /** A public COSE_Key: Ed25519, P-256 or P-384, coordinates at their full width. */
-export type CoseKey = Of<typeof key>;
+export type CoseKey = Of<typeof publicKey>;
+
+/** The kid of a key: SHA-256 of its canonical encoding (RFC 9679 §3). */
+export function thumbprint(value: CoseKey): Uint8Array {
+  return new Uint8Array(hash("sha256", byKey(value), "buffer"));
+}
+
+/** Shown with its kid, as signatures name it. */
+export const key: Shape<CoseKey> = {
+  ...publicKey,
+  show: (value) => ({
+    ...(publicKey.show(value) as { readonly [member: string]: Json }),
+    kid: Buffer.from(thumbprint(value)).toString("hex"),
+  }),
+};
+/** Keys are told apart by their canonical bytes. */
+export function byKey(value: CoseKey): Uint8Array {
+  return encode(publicKey.encode(value, "key"));
+}
