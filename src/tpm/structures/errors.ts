@@ -2,15 +2,20 @@
  * What can go wrong between us and a TPM: it refuses (TpmError), it cannot be reached (TpmTransportError), or what
  * came back is not what Part 2 says (TpmFormatError).
  */
+import { PortcullisError } from "../../errors.ts";
 
 /** The connection to the TPM could not be made, broke, or timed out. Nothing is known about the last command. */
-export class TpmTransportError extends Error {
-  override readonly name = "TpmTransportError";
+export class TpmTransportError extends PortcullisError {
+  constructor(message: string, options?: { readonly cause?: unknown }) {
+    super("tpm.transport", message, options);
+  }
 }
 
 /** Bytes that do not follow Part 2: truncated, oversized, trailing, or of an unknown kind. */
-export class TpmFormatError extends Error {
-  override readonly name = "TpmFormatError";
+export class TpmFormatError extends PortcullisError {
+  constructor(message: string, options?: { readonly cause?: unknown }) {
+    super("tpm.format", message, options);
+  }
 }
 
 type Names = Readonly<Record<number, readonly [name: string, sentence: string]>>;
@@ -111,6 +116,14 @@ const WARNINGS: Names = {
   35: ["TPM_RC_NV_UNAVAILABLE", "NV memory is not available now"],
 };
 
+/** TPM_RC_REFERENCE_H0 to H6 and S0 to S6: the handle or session is not in the TPM, after a reset for example. */
+function reference(code: number): Names[number] | undefined {
+  const number = code & 7;
+  if (number === 7 || (code & 0x70) !== 0x10) return undefined;
+  const [kind, letter] = code & 8 ? ["session", "S"] : ["handle", "H"];
+  return [`TPM_RC_REFERENCE_${letter}${number}`, `${kind} ${number + 1} is not loaded in the TPM`];
+}
+
 /** Layers above the TPM that answer in its place: tpm2-tss' bits 16 to 23 of a response code. */
 const LAYERS: Readonly<Record<number, string>> = {
   6: "FAPI",
@@ -136,6 +149,11 @@ export interface DecodedRc {
 }
 
 const UNKNOWN = ["TPM_RC_UNKNOWN", "a code that Part 2 does not name"] as const;
+
+function nameOf(code: number, warning: boolean): readonly [string, string] {
+  if (!warning) return FORMAT_ZERO[code] ?? UNKNOWN;
+  return WARNINGS[code] ?? reference(code) ?? UNKNOWN;
+}
 
 function positionOf(rc: number): DecodedRc["position"] {
   const number = (rc >>> 8) & 0xf;
@@ -164,13 +182,12 @@ export function decodeRc(rc: number): DecodedRc {
     return { ...plain, name: "TPM_RC_VENDOR", sentence: "a code that only the TPM's vendor knows" };
   }
   const warning = (rc & 0x800) !== 0;
-  const [name, sentence] = (warning ? WARNINGS : FORMAT_ZERO)[rc & 0x7f] ?? UNKNOWN;
+  const [name, sentence] = nameOf(rc & 0x7f, warning);
   return { rc, name, sentence, position: null, warning };
 }
 
 /** The TPM refused a command. */
-export class TpmError extends Error {
-  override readonly name = "TpmError";
+export class TpmError extends PortcullisError {
   readonly rc: number;
   /** For example TPM_RC_VALUE. */
   readonly rcName: string;
@@ -184,6 +201,7 @@ export class TpmError extends Error {
     const decoded = decodeRc(rc);
     const where = decoded.position ? ` (${decoded.position.kind} ${decoded.position.number})` : "";
     super(
+      "tpm.refused",
       `${command} failed with ${decoded.name} 0x${rc.toString(16)}${where}: ${decoded.sentence}${note}.`,
     );
     this.rc = rc;

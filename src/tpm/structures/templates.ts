@@ -1,0 +1,190 @@
+/**
+ * The keys that identify a machine: endorsement keys by the templates of the TCG EK Credential Profile 2.5 (Annex B.3
+ * and B.4), and our attestation key.
+ */
+import { equalBytes } from "./bytes.ts";
+import { TPM_ALG, TPM_ECC, TPMA_OBJECT } from "./constants.ts";
+import { encodePublic, type Symmetric, type TPMT_PUBLIC } from "./public.ts";
+
+const fromHex = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, "hex"));
+
+/** PolicyA: TPM2_PolicySecret(TPM_RH_ENDORSEMENT); the only way to use a key of the low range. */
+const POLICY_A = fromHex("837197674484b3f81a90cc8d46a5d724fd52d76e06520b64f2a1da1b331469aa");
+/** PolicyB: PolicyOR(PolicyA, PolicyC); keys of the high range also obey their (empty) authorization value. */
+const POLICY_B = fromHex("ca3d0a99a2b93906f7a3342414efcfb3a385d44cd1fd459089d19b5071c0b7a0");
+const POLICY_B_SHA384 = fromHex(
+  "b26e7d28d11a50bc53d882bcf5fd3a1a074148bb35d3b4e4cb1c0ad9bde419cacb47ba09699646150f9fc000f3f80e12",
+);
+
+const A = TPMA_OBJECT;
+const EK_LOW =
+  A.fixedTPM | A.fixedParent | A.sensitiveDataOrigin | A.adminWithPolicy | A.restricted | A.decrypt;
+const EK_HIGH = EK_LOW | A.userWithAuth;
+const aes = (keyBits: number): Symmetric => ({
+  algorithm: TPM_ALG.AES,
+  keyBits,
+  mode: TPM_ALG.CFB,
+});
+const EMPTY = new Uint8Array();
+
+const rsa = (objectAttributes: number, authPolicy: Uint8Array, n: Uint8Array): TPMT_PUBLIC => ({
+  type: TPM_ALG.RSA,
+  nameAlg: TPM_ALG.SHA256,
+  objectAttributes,
+  authPolicy,
+  symmetric: aes(128),
+  scheme: null,
+  keyBits: 2048,
+  exponent: 0,
+  n,
+});
+
+const p256 = (
+  objectAttributes: number,
+  authPolicy: Uint8Array,
+  coordinate: Uint8Array,
+): TPMT_PUBLIC => ({
+  type: TPM_ALG.ECC,
+  nameAlg: TPM_ALG.SHA256,
+  objectAttributes,
+  authPolicy,
+  symmetric: aes(128),
+  scheme: null,
+  curveID: TPM_ECC.NIST_P256,
+  kdf: null,
+  x: coordinate,
+  y: coordinate,
+});
+
+/** One way in which vendors make EKs. */
+export interface EkTemplate {
+  /** As the profile names it. */
+  readonly id: "L-1" | "L-2" | "H-1" | "H-2" | "H-3";
+  /** NV index of the certificate. */
+  readonly certificateIndex: number;
+  /** Where the EK often lies persistently (TCG Registry of Reserved TPM 2.0 Handles). */
+  readonly persistentHandle: number;
+  readonly template: TPMT_PUBLIC;
+}
+
+/** In the order in which they are looked for. */
+export const EK_TEMPLATES: readonly EkTemplate[] = [
+  {
+    id: "L-1",
+    certificateIndex: 0x01c00002,
+    persistentHandle: 0x81010001,
+    template: rsa(EK_LOW, POLICY_A, new Uint8Array(256)),
+  },
+  {
+    id: "L-2",
+    certificateIndex: 0x01c0000a,
+    persistentHandle: 0x81010002,
+    template: p256(EK_LOW, POLICY_A, new Uint8Array(32)),
+  },
+  {
+    id: "H-1",
+    certificateIndex: 0x01c00012,
+    persistentHandle: 0x81010012,
+    template: rsa(EK_HIGH, POLICY_B, EMPTY),
+  },
+  {
+    id: "H-2",
+    certificateIndex: 0x01c00014,
+    persistentHandle: 0x81010014,
+    template: p256(EK_HIGH, POLICY_B, EMPTY),
+  },
+  {
+    id: "H-3",
+    certificateIndex: 0x01c00016,
+    persistentHandle: 0x81010016,
+    template: {
+      type: TPM_ALG.ECC,
+      nameAlg: TPM_ALG.SHA384,
+      objectAttributes: EK_HIGH,
+      authPolicy: POLICY_B_SHA384,
+      symmetric: aes(256),
+      scheme: null,
+      curveID: TPM_ECC.NIST_P384,
+      kdf: null,
+      x: EMPTY,
+      y: EMPTY,
+    },
+  },
+];
+
+function withoutUnique(key: TPMT_PUBLIC): Uint8Array {
+  const empty = key.type === TPM_ALG.RSA ? { ...key, n: EMPTY } : { ...key, x: EMPTY, y: EMPTY };
+  return encodePublic(empty);
+}
+
+/** The template that `key` was made by, every field but the key itself being equal; null if none. */
+export function ekTemplateOf(key: TPMT_PUBLIC): EkTemplate | null {
+  const shape = withoutUnique(key);
+  return EK_TEMPLATES.find(({ template }) => equalBytes(shape, withoutUnique(template))) ?? null;
+}
+
+/**
+ * Our attestation key: it signs only what the TPM itself made (restricted), never leaves this TPM, and its use neither
+ * needs a value nor counts towards the lockout: whoever reaches the TPM may quote.
+ */
+const AK_ATTRIBUTES =
+  A.fixedTPM |
+  A.fixedParent |
+  A.sensitiveDataOrigin |
+  A.userWithAuth |
+  A.noDA |
+  A.restricted |
+  A.sign;
+
+/** The template of a fresh attestation key: ECDSA P-256 with SHA-256, or RSASSA-2048 for TPMs without ECC. */
+export function akTemplate(kind: "ecc" | "rsa"): TPMT_PUBLIC {
+  const common = {
+    nameAlg: TPM_ALG.SHA256,
+    objectAttributes: AK_ATTRIBUTES,
+    authPolicy: EMPTY,
+    symmetric: null,
+  };
+  if (kind === "rsa") {
+    const scheme = { scheme: TPM_ALG.RSASSA, hash: TPM_ALG.SHA256 };
+    return { type: TPM_ALG.RSA, ...common, scheme, keyBits: 2048, exponent: 0, n: EMPTY };
+  }
+  const scheme = { scheme: TPM_ALG.ECDSA, hash: TPM_ALG.SHA256 };
+  const curve = { curveID: TPM_ECC.NIST_P256, kdf: null };
+  return { type: TPM_ALG.ECC, ...common, scheme, ...curve, x: EMPTY, y: EMPTY };
+}
+
+const AK_SET = A.restricted | A.sign | A.fixedTPM | A.fixedParent | A.sensitiveDataOrigin;
+const AK_FREE = A.userWithAuth | A.adminWithPolicy | A.noDA | A.stClear;
+
+/**
+ * Why `key` is no attestation key, or null if it is one: restricted, sign, fixedTPM, fixedParent and sensitiveDataOrigin
+ * set; decrypt, encryptedDuplication, x509sign and every reserved bit clear; a signing scheme and hash of its own that
+ * the core verifies; no symmetric algorithm, as signing keys have none.
+ */
+export function akProblem(key: TPMT_PUBLIC): string | null {
+  if ((key.objectAttributes & AK_SET) !== AK_SET) {
+    return "it is not restricted, sign, fixedTPM, fixedParent and sensitiveDataOrigin at once";
+  }
+  if ((key.objectAttributes & ~(AK_SET | AK_FREE)) !== 0) {
+    return "it has attributes that an attestation key must not have";
+  }
+  if (key.symmetric !== null) return "it has a symmetric algorithm";
+  if (key.nameAlg === TPM_ALG.SHA1) return "its Name is made with SHA-1";
+  const { scheme } = key;
+  const hashes: readonly (number | null | undefined)[] = [
+    TPM_ALG.SHA256,
+    TPM_ALG.SHA384,
+    TPM_ALG.SHA512,
+  ];
+  if (!hashes.includes(scheme?.hash)) return "its scheme names no hash of the SHA-2 family";
+  if (key.type === TPM_ALG.RSA) {
+    if (scheme?.scheme !== TPM_ALG.RSASSA && scheme?.scheme !== TPM_ALG.RSAPSS) {
+      return "its scheme is neither RSASSA nor RSAPSS";
+    }
+    if (key.keyBits < 2048 || key.keyBits > 4096) return `its RSA key has ${key.keyBits} bits`;
+    return key.n.length * 8 === key.keyBits ? null : "its modulus has not the stated size";
+  }
+  if (scheme?.scheme !== TPM_ALG.ECDSA) return "its scheme is not ECDSA";
+  const curves: readonly number[] = [TPM_ECC.NIST_P256, TPM_ECC.NIST_P384];
+  return curves.includes(key.curveID) ? null : "its curve is neither P-256 nor P-384";
+}
