@@ -1,0 +1,86 @@
+/** The machine's endorsement key and its certificates. */
+
+import { policySecret, startSession } from "../tpm/authorization.ts";
+import { handles } from "../tpm/capability.ts";
+import { nvRead, nvReadPublic } from "../tpm/nv.ts";
+import { createPrimary, type LoadedKey, readPublic } from "../tpm/object.ts";
+import { type Authorization, password } from "../tpm/session.ts";
+import { TPM_HT, TPM_RH, TPMA_OBJECT } from "../tpm/structures/constants.ts";
+import { TpmFormatError } from "../tpm/structures/errors.ts";
+import { EK_TEMPLATES, type EkTemplate, ekTemplateOf } from "../tpm/structures/templates.ts";
+import { permanent, type Tpm } from "../tpm/tpm.ts";
+
+/** On-die intermediate certificates, TCG EK Credential Profile 2.5 §2.2.1.5.2. */
+const CHAIN_FIRST = 0x01c00100;
+const CHAIN_LAST = 0x01c001ff;
+
+/** An EK, with its certificate as it lies in NV (padding and all), or null where the TPM holds none. */
+export interface EndorsementKey {
+  readonly key: LoadedKey;
+  readonly certificate: Uint8Array | null;
+}
+
+async function persistentKey(tpm: Tpm, { id }: EkTemplate): Promise<LoadedKey | null> {
+  for (const handle of await handles(tpm, TPM_HT.PERSISTENT)) {
+    const key = await readPublic(tpm, handle).then(
+      (found) => found.key,
+      (cause: unknown) => {
+        // An object of a kind that we do not read is not our EK.
+        if (cause instanceof TpmFormatError) return null;
+        throw cause;
+      },
+    );
+    if (key && ekTemplateOf(key.public)?.id === id) return key;
+  }
+  return null;
+}
+
+/**
+ * Finds the EK: of the kinds that have a certificate in NV the first, else the first kind that the TPM can make. It is
+ * taken from its persistent handle, or made again from the TPM's endorsement seed, which takes seconds for RSA on
+ * hardware. Dispose of the key when done.
+ * @param endorsement Authorization of the endorsement hierarchy; empty unless its owner set one.
+ * @throws TpmError where the TPM refuses to make it.
+ */
+export async function findEndorsementKey(
+  tpm: Tpm,
+  endorsement: Authorization = password(),
+): Promise<EndorsementKey> {
+  const indexes = await handles(tpm, TPM_HT.NV_INDEX);
+  const certified = EK_TEMPLATES.find(({ certificateIndex }) => indexes.includes(certificateIndex));
+  const [first] = EK_TEMPLATES;
+  const kind = certified ?? first;
+  if (!kind) throw new RangeError("no EK template");
+  const certificate = certified
+    ? await nvRead(tpm, await nvReadPublic(tpm, certified.certificateIndex))
+    : null;
+  const key =
+    (await persistentKey(tpm, kind)) ??
+    (await createPrimary(tpm, TPM_RH.ENDORSEMENT, kind.template, [endorsement]));
+  return { key, certificate };
+}
+
+/** Certificates between the EK's and a root that the vendor left in the TPM, one NV index each or several in a row. */
+export async function readOnDieCertificates(tpm: Tpm): Promise<Uint8Array[]> {
+  const indexes = await handles(tpm, TPM_HT.NV_INDEX);
+  const chain = indexes.filter((index) => index >= CHAIN_FIRST && index <= CHAIN_LAST);
+  const found: Uint8Array[] = [];
+  for (const index of chain) found.push(await nvRead(tpm, await nvReadPublic(tpm, index)));
+  return found;
+}
+
+/**
+ * Runs `use` with an authorization of the EK: its policy (PolicySecret of the endorsement hierarchy) where it has no
+ * authorization value, else its value, which is empty. The authorization holds for one command.
+ */
+export async function withEk<T>(
+  tpm: Tpm,
+  ek: LoadedKey,
+  use: (authorization: Authorization) => Promise<T>,
+  endorsement: Authorization = password(),
+): Promise<T> {
+  if (ek.public.objectAttributes & TPMA_OBJECT.userWithAuth) return use(password());
+  await using session = await startSession(tpm, "policy", null);
+  await policySecret(tpm, session, permanent(TPM_RH.ENDORSEMENT), endorsement);
+  return await use({ session });
+}

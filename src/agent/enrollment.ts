@@ -1,0 +1,94 @@
+/** The node's side of enrollment: begin -> (enroller's challenge) -> answer -> (enroller's credential). */
+
+import { quote } from "../tpm/attestation.ts";
+import type { KeyBlob, LoadedKey } from "../tpm/object.ts";
+import { openTpm } from "../tpm/open.ts";
+import { password } from "../tpm/session.ts";
+import type { Tpm, TpmOptions } from "../tpm/tpm.ts";
+import {
+  type EnrollmentAnswer,
+  type EnrollmentChallenge,
+  type EnrollmentRequest,
+  enrollmentDigest,
+} from "../wire/enrollment.ts";
+import type { CoseKey } from "../wire/objects.ts";
+import { activate, createAttestationKey, loadAttestationKey } from "./attestation-key.ts";
+import { findEndorsementKey, readOnDieCertificates } from "./endorsement-key.ts";
+
+export interface NodeEnrollmentOptions extends TpmOptions {
+  readonly tpm: string;
+  /** The key that this node's log will sign with. */
+  readonly logKey: CoseKey;
+  /** Name of the node's NV counter, if it has one. */
+  readonly nvIndexName?: Uint8Array;
+  readonly endorsementAuth?: Uint8Array;
+}
+
+/** One enrollment under way, with a fresh AK. */
+export class NodeEnrollment implements AsyncDisposable {
+  /** To be sent to the enroller. */
+  readonly request: EnrollmentRequest;
+  /** To be kept with writeAkFile once the credential has arrived. */
+  readonly blob: KeyBlob;
+  readonly #tpm: Tpm;
+  readonly #ek: LoadedKey;
+  readonly #options: NodeEnrollmentOptions;
+
+  private constructor(
+    tpm: Tpm,
+    ek: LoadedKey,
+    request: EnrollmentRequest,
+    blob: KeyBlob,
+    options: NodeEnrollmentOptions,
+  ) {
+    this.#tpm = tpm;
+    this.#ek = ek;
+    this.request = request;
+    this.blob = blob;
+    this.#options = options;
+  }
+
+  /** Opens the TPM, reads the EK and its certificates, and makes an AK. @throws TpmError, TpmTransportError */
+  static async begin(options: NodeEnrollmentOptions): Promise<NodeEnrollment> {
+    const endorsement = password(options.endorsementAuth);
+    const tpm = await openTpm(options.tpm, options);
+    try {
+      const { key: ek, certificate } = await findEndorsementKey(tpm, endorsement);
+      const blob = await createAttestationKey(tpm, ek, endorsement);
+      const request: EnrollmentRequest = {
+        ekPublic: ek.publicArea,
+        akPublic: blob.publicArea,
+        ekCertificate: certificate,
+        intermediates: await readOnDieCertificates(tpm),
+        logKey: options.logKey,
+        nvIndexName: options.nvIndexName ?? null,
+      };
+      return new NodeEnrollment(tpm, ek, request, blob, options);
+    } catch (cause) {
+      await tpm.close();
+      throw cause;
+    }
+  }
+
+  /**
+   * Activates the challenge's credential and signs, with the new AK, that it belongs to this request.
+   * @throws TpmError where the challenge was made for another AK or EK.
+   */
+  async answer(challenge: EnrollmentChallenge): Promise<EnrollmentAnswer> {
+    const endorsement = password(this.#options.endorsementAuth);
+    await using ak = await loadAttestationKey(this.#tpm, this.#ek, this.blob, endorsement);
+    const secret = await activate(this.#tpm, { ek: this.#ek, ak }, challenge, endorsement);
+    // Over no PCRs, so that no gate can take it for evidence of a machine's state.
+    const signed = await quote(this.#tpm, ak, enrollmentDigest(this.request, secret), []);
+    return { secret, ...signed };
+  }
+
+  async close(): Promise<void> {
+    await this.#ek.flush();
+    await this.#tpm.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
