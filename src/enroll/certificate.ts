@@ -1,0 +1,84 @@
+/** Certificates as TPM vendors make them: not always DER, not always alone. Their original bytes are what is verified. */
+import "./reflect.ts";
+import * as x509 from "@peculiar/x509";
+import { equalBytes } from "../tpm/structures/bytes.ts";
+import { readSequence } from "./der.ts";
+import { EnrollError } from "./errors.ts";
+
+/** A certificate that parses; nothing about it is verified. */
+export interface UnverifiedCertificate {
+  /** Exactly the certificate, without what stood around it. */
+  readonly bytes: Uint8Array;
+  readonly x509: x509.X509Certificate;
+}
+
+/**
+ * TCG header of certificates in TPM 1.2-era NV: TCPA_TAG 1001, type 00, then the size of what follows, and in some 1002
+ * for a full certificate (TPM 1.2 PC Client Specification §7.3).
+ */
+const TCG_TAG = [0x10, 0x01, 0x00];
+const TCG_HEADER_BYTES = 7;
+
+function withoutHeader(bytes: Uint8Array): Uint8Array {
+  return TCG_TAG.every((byte, i) => bytes[i] === byte) ? bytes.subarray(TCG_HEADER_BYTES) : bytes;
+}
+
+function malformed(what: string, cause?: unknown): EnrollError {
+  return new EnrollError("enroll.certificate-malformed", `${what} is no X.509 certificate.`, {
+    cause,
+  });
+}
+
+/** Reads the first certificate in `bytes` and returns what follows it. */
+function readCertificate(
+  bytes: Uint8Array,
+  what: string,
+): [UnverifiedCertificate, rest: Uint8Array] {
+  const read = readSequence(withoutHeader(bytes));
+  if (!read) throw malformed(what);
+  const whole = read[0].whole.slice();
+  try {
+    return [{ bytes: whole, x509: new x509.X509Certificate(whole) }, read[1]];
+  } catch (cause) {
+    throw malformed(what, cause);
+  }
+}
+
+/**
+ * Parses a certificate as it lies in NV: a TCG header before it and padding after it are cut off.
+ * @throws EnrollError `enroll.certificate-malformed`
+ */
+export function parseCertificate(
+  bytes: Uint8Array,
+  what = "The EK certificate",
+): UnverifiedCertificate {
+  return readCertificate(bytes, what)[0];
+}
+
+/** Parses an NV area that may hold several certificates in a row, up to padding. @throws EnrollError */
+export function parseCertificates(bytes: Uint8Array, what: string): UnverifiedCertificate[] {
+  const found: UnverifiedCertificate[] = [];
+  for (let rest = bytes; rest[0] === 0x30 || rest[0] === TCG_TAG[0]; ) {
+    const [certificate, after] = readCertificate(rest, what);
+    found.push(certificate);
+    rest = after;
+  }
+  return found;
+}
+
+/** Parses PEM (one or more certificates) or DER. @throws EnrollError where there is none. */
+export function parseBundle(input: string | Uint8Array, what: string): UnverifiedCertificate[] {
+  if (typeof input !== "string") return parseCertificates(input, what);
+  const blocks = input.matchAll(
+    /-----BEGIN CERTIFICATE-----([\sA-Za-z0-9+/=]+)-----END CERTIFICATE-----/g,
+  );
+  const found = [...blocks].map(([, text = ""]) =>
+    parseCertificate(new Uint8Array(Buffer.from(text, "base64")), what),
+  );
+  if (found.length === 0) throw malformed(what);
+  return found;
+}
+
+export function sameCertificate(a: UnverifiedCertificate, b: UnverifiedCertificate): boolean {
+  return equalBytes(a.bytes, b.bytes);
+}

@@ -1,0 +1,17 @@
+/** Enrollment: who a machine is, proven by its TPM's vendor and its TPM; the node credential. */
+export {
+  parseBundle,
+  parseCertificate,
+  parseCertificates,
+  type UnverifiedCertificate,
+} from "./certificate.ts";
+export { type VerifiedEkCertificate, verifyEkCertificate } from "./chain.ts";
+export { makeCredential } from "./credential.ts";
+export {
+  Enroller,
+  type EnrollerOptions,
+  type NodeGrant,
+  type PendingEnrollment,
+  ueidOf,
+} from "./enroller.ts";
+export { type EnrollCode, EnrollError } from "./errors.ts";
