@@ -16,11 +16,14 @@ import { boottimeMs } from "../clock.ts";
 import { ExecError } from "./error.ts";
 import type { PreparedJob } from "./job.ts";
 import { LAUNCHER } from "./launcher.ts";
+import { Lines } from "./lines.ts";
 import type { Outcome } from "./outcome.ts";
 import { PROGRAMS, systemCalls } from "./system-calls.ts";
 
 /** How long the launcher may take for what it does on its own, beyond the job's run time. */
 const GRACE_MS = 2_000;
+/** How long a waiter may take to confine itself: it takes some 5 ms. */
+const READY_MS = 10_000;
 
 export type ForwardedSignal = "SIGINT" | "SIGTERM" | "SIGHUP";
 const SIGNALS: { readonly [name in ForwardedSignal]: number } = {
@@ -69,7 +72,9 @@ export async function launch(prepared: PreparedJob): Promise<Pending> {
   const faults: string[] = [];
   for (const { command, isolated } of confinements()) {
     const waiter = new Waiter(prepared, command);
+    const timer = setTimeout(() => void waiter.kill(), READY_MS);
     const line = await waiter.next();
+    clearTimeout(timer);
     if (line === "ready") {
       const extra = isolated ? [] : ["namespace-unavailable"];
       return new PendingJob(waiter, prepared, [...prepared.warnings, ...extra]);
@@ -120,9 +125,7 @@ class Waiter {
   readonly #child: ChildProcess;
   readonly #control: Duplex | null;
   readonly #closed: Promise<void>;
-  readonly #lines: string[] = [];
-  readonly #readers: ((line: string | null) => void)[] = [];
-  #text = "";
+  readonly #lines = new Lines();
   #stderr = "";
   #ended = false;
 
@@ -143,7 +146,7 @@ class Waiter {
     const [file = PROGRAMS.perl, ...args] = [
       ...command,
       PROGRAMS.perl,
-      "-e",
+      "-fe",
       LAUNCHER,
       "--",
       ...calls,
@@ -163,31 +166,19 @@ class Waiter {
         done();
       });
     });
-    void this.#closed.then(() => this.#end());
+    void this.#closed.then(() => {
+      this.#ended = true;
+      this.#lines.end();
+    });
     this.#child.stderr?.setEncoding("utf8").on("data", (text: string) => {
       this.#stderr = (this.#stderr + text).slice(0, 1024);
     });
     this.#control = duplexOf(this.#child);
-    this.#control?.setEncoding("utf8").on("data", (text: string) => this.#receive(text));
+    this.#control?.setEncoding("utf8").on("data", (text: string) => this.#lines.push(text));
     this.#control?.on("error", (error) => {
       this.#stderr ||= error.message;
     });
     this.send(jobFrame(prepared));
-  }
-
-  #receive(text: string): void {
-    const lines = (this.#text + text).split("\n");
-    this.#text = lines.pop() ?? "";
-    for (const line of lines) {
-      const reader = this.#readers.shift();
-      if (reader === undefined) this.#lines.push(line);
-      else reader(line);
-    }
-  }
-
-  #end(): void {
-    this.#ended = true;
-    for (const reader of this.#readers.splice(0)) reader(null);
   }
 
   send(bytes: Buffer): void {
@@ -196,10 +187,7 @@ class Waiter {
 
   /** The launcher's next line; null when the waiter has ended without one. */
   next(): Promise<string | null> {
-    const line = this.#lines.shift();
-    if (line !== undefined) return Promise.resolve(line);
-    if (this.#ended) return Promise.resolve(null);
-    return new Promise((done) => this.#readers.push(done));
+    return this.#lines.next();
   }
 
   /** Resolves when every process of the waiter is gone. */

@@ -1,6 +1,7 @@
 /**
  * The launcher: the last program before the job. In its own PID namespace it is process 1, so that its end is the end
- * of all that the job started, `setsid` or not. It never reads a path of the gate's, runs no shell and looks nothing up.
+ * of all that the job started, `setsid` or not. It runs no shell, looks nothing up, and loads no module, not even `strict`: Debian's Perl would look
+ * for that under /usr/local first. A test compiles it under strict and warnings.
  *
  * Descriptors: 3 the script, if the job is one; 4 the program to execute; 5 the control socket; 6, 7, 8 the job's
  * standard streams. The socket carries frames, each a 4-byte big-endian length, a kind and the rest:
@@ -15,7 +16,6 @@
  * `overrun N`. When the socket ends, however the gate ended, everything is killed.
  */
 export const LAUNCHER = String.raw`
-use strict;
 $_ += 0 for @ARGV;
 my ($prctl, $dup3, $close_range, $execveat, $setgroups, $setresgid, $setresuid, $capset, $clock_gettime, $setsid)
   = @ARGV;

@@ -7,7 +7,6 @@
  * input ends. The seals are set before anyone hashes, so what was hashed is what stays.
  */
 export const SEALER = String.raw`
-use strict;
 $_ += 0 for @ARGV;
 my ($memfd_create, $prctl, @bounds) = @ARGV;
 $| = 1;

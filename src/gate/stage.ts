@@ -26,9 +26,9 @@ import {
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { promisify } from "node:util";
 import { ExecError } from "./error.ts";
+import { Lines } from "./lines.ts";
 import { SEALER } from "./sealer.ts";
 import { PROGRAMS, systemCalls } from "./system-calls.ts";
 
@@ -179,7 +179,7 @@ async function copyToFile(source: Source, directory: string): Promise<Staged> {
 /** The sealed copies, or why none can be had. Nothing has been read from the sources in that case. */
 async function seal(sources: readonly Source[]): Promise<Staged[] | string> {
   const bounds = sources.map(({ bytesMax }) => String(bytesMax));
-  const args = ["-e", SEALER, "--", ...systemCalls(["memfdCreate", "prctl"]), ...bounds];
+  const args = ["-fe", SEALER, "--", ...systemCalls(["memfdCreate", "prctl"]), ...bounds];
   const child = spawn(PROGRAMS.perl, args, {
     cwd: "/",
     env: {},
@@ -200,18 +200,20 @@ async function seal(sources: readonly Source[]): Promise<Staged[] | string> {
   stdin.on("error", (error) => {
     complaint ||= error.message;
   });
+  const lines = new Lines();
+  stdout.setEncoding("utf8").on("data", (text: string) => lines.push(text));
+  stdout.on("end", () => lines.end());
   const staged: Staged[] = [];
   try {
-    for await (const line of createInterface({ input: stdout })) {
+    for (let line = await lines.next(); line !== null; line = await lines.next()) {
       const [answer = "", fd, size] = line.split(" ");
       const source = sources[staged.length];
       if (answer === "unsealable" && staged.length === 0) return line.slice(answer.length + 1);
       if (answer !== "sealed" || source === undefined) throw refusal(source, line);
       const sealed = openSync(`/proc/${pid}/fd/${fd}`, "r");
       staged.push({ fd: sealed, sizeBytes: Number(size), sealed: true });
-      if (staged.length === sources.length) break;
+      if (staged.length === sources.length) return staged.splice(0);
     }
-    if (staged.length === sources.length) return staged.splice(0);
     throw new ExecError("exec.unsupported", `the sealer failed: ${complaint.trim()}`);
   } finally {
     stdin.end();
