@@ -56,7 +56,12 @@ export class CaseFolder {
 
   async #requireFolder(): Promise<void> {
     if (requirePrivate(this.#path, "folder") !== null) return;
-    await mkdir(this.#path, { recursive: true, mode: 0o700 });
+    try {
+      await mkdir(this.#path, { mode: 0o700 });
+    } catch (error) {
+      // Another process may have made it just now; what it made is checked like any other.
+      if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
+    }
     requirePrivate(this.#path, "folder");
     await syncFolder(dirname(this.#path));
   }

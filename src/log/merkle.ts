@@ -66,6 +66,8 @@ export function parseFrontier(size: number, bytes: Uint8Array): Frontier {
     );
   }
   const at = (place: number): number => place * HASH_BYTES;
-  const roots = Array.from({ length: count }, (_, i) => bytes.slice(at(i), at(i + 1)));
+  const roots = Array.from({ length: count }, (_, i) =>
+    Uint8Array.from(bytes.subarray(at(i), at(i + 1))),
+  );
   return { size, roots };
 }

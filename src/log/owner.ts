@@ -45,8 +45,8 @@ export function formatProcess({ bootId, namespace, pid, start }: Process): strin
 export function mayLive(owner: string, self: Process): boolean {
   const [bootId, namespace, pid, start] = owner.split("/");
   if (bootId !== self.bootId) return false;
-  if (namespace !== self.namespace) return true;
   if (pid === undefined || !/^[1-9]\d*$/.test(pid)) return false;
+  if (namespace !== self.namespace) return true;
   const stat = readStat(pid);
   if (stat === null) return hidden(Number(pid));
   // Z and X: dead, but its parent has not asked how it died (proc_pid_stat(5)).

@@ -3,7 +3,7 @@
  * 9162 §2.1.3.2 and §2.1.4.2. Making one reads every leaf hash of the tree.
  */
 import { LogError } from "./error.ts";
-import { append, EMPTY_FRONTIER, EMPTY_ROOT, nodeHash, rootOf } from "./merkle.ts";
+import { append, EMPTY_FRONTIER, EMPTY_ROOT, HASH_BYTES, nodeHash, rootOf } from "./merkle.ts";
 
 /** MTH(D[from:to]) from the leaves' hashes. */
 function subtreeRoot(hashes: readonly Uint8Array[]): Uint8Array {
@@ -55,6 +55,7 @@ export interface Inclusion {
 /** Throws LogError `log.proof` unless the leaf stands at `index` in the tree with that size and root. */
 export function verifyInclusion(inclusion: Inclusion): void {
   const { index, size, proof } = inclusion;
+  requireHashes([inclusion.leafHash, inclusion.root, ...proof]);
   requireWithin(size, Number.MAX_SAFE_INTEGER, "size");
   requireWithin(index, size - 1, "leaf index");
   let [fn, sn, r] = [index, size - 1, inclusion.leafHash];
@@ -83,6 +84,7 @@ export interface Consistency {
 /** Throws LogError `log.proof` unless the tree of size1 and root1 is a prefix of that of size2 and root2. */
 export function verifyConsistency(consistency: Consistency): void {
   const { size1, size2, root1, root2 } = consistency;
+  requireHashes([root1, root2, ...consistency.proof]);
   requireWithin(size2, Number.MAX_SAFE_INTEGER, "size");
   requireWithin(size1, size2, "older size");
   if (size1 === 0 || size1 === size2) {
@@ -115,6 +117,12 @@ export function verifyConsistency(consistency: Consistency): void {
 }
 
 const half = (n: number): number => Math.floor(n / 2);
+
+/** Also what is only compared: two empty strings are equal, and prove nothing. */
+function requireHashes(hashes: readonly Uint8Array[]): void {
+  if (hashes.every((hash) => hash.length === HASH_BYTES)) return;
+  throw new LogError("log.proof", "A hash in the proof has not 32 bytes.");
+}
 
 function requireWithin(value: number, max: number, what: string): void {
   if (Number.isSafeInteger(value) && value >= 0 && value <= max) return;

@@ -33,6 +33,8 @@ import { SqliteReader, SqliteTransaction } from "./transaction.ts";
 /** How long a transaction waits for other processes before it rejects with `store.busy`. */
 const BUSY_MS_MAX = 5_000;
 const RETRY_MS = 2;
+/** PRAGMA synchronous as a number. */
+const FULL = 2;
 
 export interface SqliteOptions {
   /** Default 5,000; a gate's permission lasts 10 s. */
@@ -115,10 +117,11 @@ export class SqliteStore extends SqliteReader implements Store {
     this.sql.execute("PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON");
     this.sql.execute("PRAGMA synchronous = FULL");
     const mode = this.sql.one("PRAGMA journal_mode = WAL")?.text("journal_mode");
-    if (mode === "wal") return;
+    const level = this.sql.one("PRAGMA synchronous")?.integer("synchronous");
+    if (mode === "wal" && level === FULL) return;
     throw new StoreError(
       "store.failed",
-      `${this.#path} does not keep a write-ahead log (${mode}).`,
+      `${this.#path} would not be durable: journal mode ${mode}, synchronous ${level}.`,
     );
   }
 

@@ -14,7 +14,7 @@ import type {
 } from "./contract.ts";
 import { StoreError } from "./contract.ts";
 import type { Row, Sql } from "./sql.ts";
-import { bigintOf, bytesOf, compareBytes, requireBytes, requireCount } from "./values.ts";
+import { bigintOf, bytesOf, requireBytes, requireCount } from "./values.ts";
 
 const DIGEST_BYTES = 32;
 const NAME_BYTES_MAX = 66;
@@ -130,35 +130,36 @@ export class SqliteTransaction extends SqliteReader implements Transaction {
   async raiseFloors(offered: Floors): Promise<Raise> {
     const held = await this.floors();
     if (held === null) throw new StoreError("store.unpinned", "No charter is pinned yet.");
+    requireFloors(offered);
     const pin = compare(
       [held.charterNumber, held.charterDigest],
-      [requireCount(offered.charterNumber, "charter number"), offered.charterDigest],
+      [offered.charterNumber, offered.charterDigest],
     );
     const snapshot = compare(
       [held.snapshotVersion, held.snapshotDigest],
-      [requireCount(offered.snapshotVersion, "snapshot version"), offered.snapshotDigest],
+      [offered.snapshotVersion, offered.snapshotDigest],
     );
     if (pin === "contradicted" || snapshot === "contradicted") return "contradicted";
-    const timeSeconds = requireCount(offered.timeSeconds, "time");
     const charter = pin === "higher" ? offered : held;
     const seen = snapshot === "higher" ? offered : held;
     this.sql.run(
       "UPDATE floors SET charter_digest = ?, charter_number = ?, snapshot_version = ?, " +
         "snapshot_digest = ?, time_seconds = ?",
-      requireBytes(charter.charterDigest, DIGEST_BYTES, "charter digest"),
+      charter.charterDigest,
       charter.charterNumber,
       seen.snapshotVersion,
-      seen.snapshotDigest && requireBytes(seen.snapshotDigest, DIGEST_BYTES, "snapshot digest"),
-      Math.max(held.timeSeconds, timeSeconds),
+      seen.snapshotDigest,
+      Math.max(held.timeSeconds, offered.timeSeconds),
     );
-    if (timeSeconds > held.timeSeconds) {
-      this.sql.run("DELETE FROM elements WHERE expires < ?", timeSeconds);
-      this.sql.run("DELETE FROM claims WHERE expires < ?", timeSeconds);
+    if (offered.timeSeconds > held.timeSeconds) {
+      this.sql.run("DELETE FROM elements WHERE expires < ?", offered.timeSeconds);
+      this.sql.run("DELETE FROM claims WHERE expires < ?", offered.timeSeconds);
     }
     return pin === "lower" || snapshot === "lower" ? "behind" : "raised";
   }
 
   async raiseCounters(akName: Uint8Array, offered: Counters): Promise<Raise> {
+    requireCounters(offered);
     const held = await this.counters(akName);
     if (held === null) {
       await this.replaceCounters(akName, offered);
@@ -179,14 +180,15 @@ export class SqliteTransaction extends SqliteReader implements Transaction {
 
   async replaceCounters(akName: Uint8Array, counters: Counters): Promise<void> {
     this.check();
+    requireCounters(counters);
     if (akName.length === 0 || akName.length > NAME_BYTES_MAX) {
       throw new StoreError("store.input", `A TPM Name of ${akName.length} bytes.`);
     }
     this.sql.run(
       "INSERT OR REPLACE INTO counters VALUES (?, ?, ?, ?, ?)",
       akName,
-      requireCount(counters.resetCount, "resetCount"),
-      requireCount(counters.restartCount, "restartCount"),
+      counters.resetCount,
+      counters.restartCount,
       bytesOf(counters.clock, "clock"),
       bytesOf(counters.firmwareVersion, "firmwareVersion"),
     );
@@ -256,6 +258,25 @@ export class SqliteTransaction extends SqliteReader implements Transaction {
   }
 }
 
+function requireFloors(floors: Floors): void {
+  requireBytes(floors.charterDigest, DIGEST_BYTES, "charter digest");
+  requireCount(floors.charterNumber, "charter number");
+  requireCount(floors.snapshotVersion, "snapshot version");
+  requireCount(floors.timeSeconds, "time");
+  const { snapshotDigest } = floors;
+  if ((snapshotDigest === null) !== (floors.snapshotVersion === 0)) {
+    throw new StoreError("store.input", "A snapshot digest is null exactly for version 0.");
+  }
+  if (snapshotDigest !== null) requireBytes(snapshotDigest, DIGEST_BYTES, "snapshot digest");
+}
+
+function requireCounters({ resetCount, restartCount, clock, firmwareVersion }: Counters): void {
+  requireCount(resetCount, "resetCount");
+  requireCount(restartCount, "restartCount");
+  bytesOf(clock, "clock");
+  bytesOf(firmwareVersion, "firmwareVersion");
+}
+
 /** Within one resetCount the clock only rises; an unorderly reset may set it back by seconds (DESIGN.md §5). */
 function clockFloor(held: Counters, offered: Counters): bigint {
   if (offered.resetCount > held.resetCount) return offered.clock;
@@ -276,7 +297,7 @@ function compare(held: Numbered, offered: Numbered): "higher" | "equal" | "lower
   if (held[1] === null || offered[1] === null) {
     return held[1] === offered[1] ? "equal" : "contradicted";
   }
-  return compareBytes(held[1], offered[1]) === 0 ? "equal" : "contradicted";
+  return Buffer.compare(held[1], offered[1]) === 0 ? "equal" : "contradicted";
 }
 
 /** Nothing to claim would be a claim that always succeeds; one element twice would be checked once and counted twice. */

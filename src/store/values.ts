@@ -28,8 +28,3 @@ export function bytesOf(value: bigint, what: string): Uint8Array {
 export function bigintOf(bytes: Uint8Array): bigint {
   return new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0);
 }
-
-/** Below 0, 0 or above 0, as a sorts before, with or after b, byte by byte. */
-export function compareBytes(a: Uint8Array, b: Uint8Array): number {
-  return Buffer.compare(a, b);
-}

@@ -1,0 +1,81 @@
+import { hash } from "node:crypto";
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { LIMITS } from "../../../src/limits.ts";
+import { CaseFolder } from "../../../src/log/cases.ts";
+
+let home: string;
+let folder: string;
+let cases: CaseFolder;
+beforeEach(() => {
+  home = mkdtempSync(join(tmpdir(), "portcullis-cases-"));
+  folder = join(home, "cases");
+  cases = new CaseFolder(folder);
+});
+afterEach(() => rmSync(home, { recursive: true, force: true }));
+
+const CASE = Buffer.from("a case, with --password=hunter2");
+const NAME = `${hash("sha256", CASE, "hex")}.case`;
+const failing = (code: string) => expect.objectContaining({ name: "LogError", code });
+
+test("a case is kept under its digest, for its owner only", async () => {
+  const digest = await cases.write(CASE);
+  expect(Buffer.from(await cases.read(digest))).toEqual(CASE);
+  expect(readdirSync(folder)).toEqual([NAME]);
+  expect(statSync(folder).mode & 0o777).toBe(0o700);
+  expect(statSync(join(folder, NAME)).mode & 0o777).toBe(0o600);
+});
+
+test("the same case again is the same file", async () => {
+  await cases.write(CASE);
+  await cases.write(CASE);
+  expect(readdirSync(folder)).toEqual([NAME]);
+});
+
+test("two at once", async () => {
+  await Promise.all([cases.write(CASE), cases.write(CASE), cases.write(Buffer.from("other"))]);
+  expect(readdirSync(folder)).toHaveLength(2);
+});
+
+test("an altered, absent, widened or replaced case is not read", async () => {
+  const digest = await cases.write(CASE);
+  writeFileSync(join(folder, NAME), "another");
+  await expect(cases.read(digest)).rejects.toThrow(/was altered/);
+  chmodSync(join(folder, NAME), 0o644);
+  await expect(cases.read(digest)).rejects.toThrow(/chmod 600/);
+  rmSync(join(folder, NAME));
+  await expect(cases.read(digest)).rejects.toThrow(failing("log.case"));
+  mkdirSync(join(folder, NAME), { mode: 0o700 });
+  await expect(cases.read(digest)).rejects.toThrow(failing("log.case"));
+});
+
+test.each<[string, () => void]>([
+  ["the folder is open to others", () => mkdirSync(folder, { mode: 0o755 })],
+  ["a file lies at the folder's place", () => writeFileSync(folder, "")],
+  ["home is gone", () => rmSync(home, { recursive: true })],
+  ["home is a file", () => [rmSync(home, { recursive: true }), writeFileSync(home, "")]],
+  [
+    "a folder lies at the case's place",
+    () => mkdirSync(join(folder, NAME, "x"), { recursive: true, mode: 0o700 }),
+  ],
+])("unwritable, also as root: %s", async (what, spoil) => {
+  spoil();
+  if (what === "the folder is open to others") chmodSync(folder, 0o755);
+  await expect(cases.write(CASE)).rejects.toThrow(failing("log.unwritable"));
+  if (what.startsWith("a folder lies")) expect(readdirSync(folder)).toEqual([NAME]);
+});
+
+test("a case beyond the bound is not kept", async () => {
+  const large = new Uint8Array(LIMITS.caseBytes + 1);
+  await expect(cases.write(large)).rejects.toThrow(failing("log.unwritable"));
+});
