@@ -3,8 +3,7 @@
  * region, calls, and reads the result. The module has no imports, no clock, no randomness, and no start function that
  * a host could forget to call. After a trap the instance must be discarded.
  */
-import { span } from "./abi";
-import { trapLine as line } from "./abi";
+import { span, trapLine as line } from "./abi";
 import { CODES, FAMILIES, limits } from "./generated";
 import { RESULT, RESULT_BYTES, decide as decideCase } from "./verdict";
 

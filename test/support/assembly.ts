@@ -18,7 +18,7 @@ export type Build = (typeof BUILDS)[number];
 
 interface Config {
   targets: Record<Build, { use: string[]; enable?: string[] }>;
-  options: { runtime: string; optimizeLevel: number; shrinkLevel: number; initialMemory: number };
+  options: { runtime: string; optimizeLevel: number; shrinkLevel: number };
 }
 
 async function sourceDigest(config: string): Promise<string> {
@@ -45,7 +45,6 @@ export async function compile(
     const args = ["--config", "none", "--outFile", made, "--runtime", options.runtime];
     args.push("--optimizeLevel", `${options.optimizeLevel}`);
     args.push("--shrinkLevel", `${options.shrinkLevel}`);
-    args.push("--initialMemory", `${options.initialMemory}`);
     for (const use of targets[build].use) args.push("--use", use);
     for (const feature of targets[build].enable ?? []) args.push("--enable", feature);
     const asc = join(root, "node_modules/assemblyscript/bin/asc.js");

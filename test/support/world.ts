@@ -215,6 +215,22 @@ export class World extends Domain {
     };
   }
 
+  /** The case with its result replaced; null for none. */
+  async withResult(
+    o: CaseOverrides,
+    change: (result: Uint8Array) => Uint8Array | null,
+  ): Promise<Uint8Array> {
+    const { context, evidenceBytes, result } = await this.build(o);
+    const changed = change(result ?? new Uint8Array(0));
+    return encode([1, mapOf("context", context), decode(evidenceBytes), changed]);
+  }
+
+  /** The default context's floors, but for these. */
+  floors(overrides: Partial<Context["floors"]>): { readonly floors: Context["floors"] } {
+    const unseen = { charterNumber: 1, snapshotVersion: 0, snapshotDigest: null, time: 0 };
+    return { floors: { ...unseen, ...overrides } };
+  }
+
   private async parts(o: CaseOverrides) {
     const signed = <K extends SignedKind>(kind: K, claims: Claims<K>): Promise<Made> =>
       this.make(kind, claims, { signers: o.signers?.[kind], edit: o.edit });
