@@ -1,0 +1,191 @@
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { Journal } from "../../../src/log/journal.ts";
+import { parseLeaf } from "../../../src/log/leaf.ts";
+import { verifyLog } from "../../../src/log/verification.ts";
+import {
+  claimOf,
+  denied,
+  digest,
+  FLOORS,
+  type Home,
+  intent,
+  journalOf,
+  makeHome,
+  ORIGIN,
+  outcome,
+  PROVEN,
+  SIGNER,
+} from "../../support/journal.ts";
+
+let home: Home;
+let journal: Journal;
+beforeEach(async () => {
+  home = await makeHome();
+  journal = journalOf(home.store);
+});
+afterEach(() => home.remove());
+
+const conflict = (code: string) => expect.objectContaining({ name: "LedgerConflict", code });
+const failing = (code: string) => expect.objectContaining({ name: "LogError", code });
+const verified = () => verifyLog(home.store, { origin: ORIGIN, verifier: SIGNER.verifier });
+const AK = new Uint8Array(34).fill(1);
+const counters = (resetCount: number) => ({
+  akName: AK,
+  values: { resetCount, restartCount: 0, clock: 1n, firmwareVersion: 1n },
+});
+
+describe("claim", () => {
+  test("uses, intent, floors, counters and run stand together", async () => {
+    const claim = claimOf(50, 60, 3);
+    const recorded = await journal.claim({
+      ...claim,
+      proven: { floors: { ...FLOORS, snapshotVersion: 4 }, counters: counters(2) },
+    });
+    expect(recorded).toMatchObject({ index: 0, size: 1, root: recorded.leafHash });
+    expect(await home.store.uses([digest(60)])).toEqual([1]);
+    expect((await home.store.floors())?.snapshotVersion).toBe(4);
+    expect((await home.store.counters(AK))?.resetCount).toBe(2);
+    expect((await home.store.openRuns()).map((run) => run.runId)).toEqual([digest(50)]);
+    const [leaf] = await home.store.leaves(0, 1);
+    expect(leaf && parseLeaf(leaf.bytes)).toEqual(claim.leaf);
+    expect(Buffer.from((await home.store.lastHead())?.note ?? "").toString()).toBe(recorded.head);
+    await verified();
+  });
+
+  test.each<[string, string, Parameters<Journal["claim"]>[0]]>([
+    ["the same request again", "ledger.request", claimOf(50, 61, 3)],
+    ["no use left", "ledger.use", claimOf(51, 60, 1)],
+    [
+      "an element that the time floor has passed",
+      "ledger.expired",
+      { ...claimOf(51, 60, 9), elements: [{ digest: digest(60), max: 9, expires: 100 }] },
+    ],
+    [
+      "an older snapshot than another run proved",
+      "ledger.floors",
+      {
+        ...claimOf(51, 60, 9),
+        proven: { floors: { ...FLOORS, snapshotVersion: 0, snapshotDigest: null }, counters: null },
+      },
+    ],
+    [
+      "another snapshot of the same version",
+      "ledger.floors",
+      {
+        ...claimOf(51, 60, 9),
+        proven: { floors: { ...FLOORS, snapshotDigest: digest(99) }, counters: null },
+      },
+    ],
+    [
+      "an earlier boot than another run proved",
+      "ledger.counters",
+      { ...claimOf(51, 60, 9), proven: { floors: FLOORS, counters: counters(1) } },
+    ],
+  ])("%s is a conflict and writes nothing", async (_, code, claim) => {
+    const first = { ...claimOf(50, 60, 9), proven: { floors: FLOORS, counters: counters(2) } };
+    await journal.claim(first);
+    const before = [
+      await home.store.floors(),
+      await home.store.tree(),
+      await home.store.openRuns(),
+    ];
+    await expect(journal.claim(claim)).rejects.toThrow(conflict(code));
+    const after = [await home.store.floors(), await home.store.tree(), await home.store.openRuns()];
+    expect(after).toEqual(before);
+    expect(await home.store.uses([digest(60), digest(61)])).toEqual([1, 0]);
+  });
+
+  test("the leaf must be the intent of that very request", async () => {
+    const other = { ...claimOf(50, 60, 3), leaf: intent(digest(51)) };
+    await expect(journal.claim(other)).rejects.toThrow(failing("log.malformed"));
+  });
+
+  test("two uses at once of a last one: one wins", async () => {
+    const both = await Promise.allSettled([
+      journal.claim(claimOf(50, 60, 1)),
+      journalOf(home.store).claim(claimOf(51, 60, 1)),
+    ]);
+    expect(both.map(({ status }) => status)).toEqual(["fulfilled", "rejected"]);
+  });
+});
+
+describe("record", () => {
+  test("an outcome closes its run, once", async () => {
+    await journal.claim(claimOf(50, 60, 3));
+    await journal.record({ proven: PROVEN, leaf: outcome(digest(50)) });
+    expect(await home.store.openRuns()).toEqual([]);
+    const again = journal.record({ proven: PROVEN, leaf: outcome(digest(50)) });
+    await expect(again).rejects.toThrow(failing("log.closed"));
+    expect((await verified()).size).toBe(2);
+  });
+
+  test("a denial whose floors are behind is recorded all the same, and lowers nothing", async () => {
+    await journal.claim({
+      ...claimOf(50, 60, 3),
+      proven: { floors: { ...FLOORS, snapshotVersion: 7 }, counters: counters(5) },
+    });
+    const before = await home.store.floors();
+    const contradicted = { ...FLOORS, snapshotVersion: 7, snapshotDigest: digest(98) };
+    await journal.record({ proven: PROVEN, leaf: denied("window.expired") });
+    await journal.record({
+      proven: { floors: contradicted, counters: counters(4) },
+      leaf: denied("window.expired"),
+    });
+    expect(await home.store.floors()).toEqual(before);
+    expect((await home.store.counters(AK))?.resetCount).toBe(5);
+    expect((await verified()).events.denied).toBe(2);
+  });
+
+  test("a leaf out of bounds is not written", async () => {
+    const bad = { ...denied("window.expired"), code: "no code" };
+    await expect(journal.record({ proven: null, leaf: bad })).rejects.toThrow(
+      failing("log.unwritable"),
+    );
+    expect((await home.store.tree()).size).toBe(0);
+  });
+});
+
+describe("abortOpenRuns", () => {
+  test("leaves runs of living gates alone, this one's too", async () => {
+    await journal.claim(claimOf(50, 60, 3));
+    expect(await journal.abortOpenRuns(200)).toEqual([]);
+    expect(await journalOf(home.store).abortOpenRuns(200)).toEqual([]);
+  });
+
+  test("a dead gate's intent becomes aborted, with what the intent named", async () => {
+    await journal.claim({ ...claimOf(50, 60, 3), leaf: { ...intent(digest(50)), job: digest(8) } });
+    await journal.claim(claimOf(51, 60, 3));
+    const dead = digest(50).join();
+    const aborted = await journal.abortOpenRuns(200, (run) => run.runId.join() !== dead);
+    expect(aborted.map(({ index }) => index)).toEqual([2]);
+    const [leaf] = await home.store.leaves(2, 1);
+    expect(leaf && parseLeaf(leaf.bytes)).toEqual({
+      ...intent(digest(50)),
+      job: digest(8),
+      event: "aborted",
+      time: 200,
+      exit: { kind: "aborted", number: 0 },
+    });
+    expect((await verified()).open).toEqual([1]);
+    const late = journal.record({ proven: null, leaf: outcome(digest(50)) });
+    await expect(late).rejects.toThrow(failing("log.closed"));
+  });
+
+  test("two at once give one leaf a run", async () => {
+    await journal.claim(claimOf(50, 60, 3));
+    const dead = () => false;
+    const both = await Promise.all([
+      journal.abortOpenRuns(200, dead),
+      journalOf(home.store).abortOpenRuns(200, dead),
+    ]);
+    expect(both.flat()).toHaveLength(1);
+    expect((await verified()).events.aborted).toBe(1);
+  });
+
+  test("a run whose intent is not in the log is tampering, not silence", async () => {
+    await home.store.transact((transaction) =>
+      transaction.openRun({ runId: digest(50), leafIndex: 0, owner: "" }),
+    );
+    await expect(journal.abortOpenRuns(200)).rejects.toMatchObject({ code: "log.run" });
+  });
+});
