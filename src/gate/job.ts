@@ -71,8 +71,11 @@ export interface PreparedJob {
   readonly job: Job;
   /** Identifiers for the receipt: `image-unsealed`. */
   readonly warnings: readonly string[];
-  /** What the launcher executes, and with which arguments; the script's copy where there is one. */
+  /**
+   * What the launcher executes, and with which arguments. Reading it after `close` throws ExecError exec.used.
+   */
   readonly program: { readonly fd: number; readonly argv: readonly Buffer[] };
+  /** The script's copy, where there is one. */
   readonly script: { readonly fd: number } | null;
   readonly streams: readonly [number | "ignore", number, number];
   /** Closes the copies. Once; whoever prepared calls it, when nothing will be launched any more. */
@@ -114,13 +117,21 @@ export async function prepareJob(request: JobRequest): Promise<PreparedJob> {
     const unneeded = open.splice(0).filter((fd) => !kept.some((copy) => copy.fd === fd));
     await closeAll(unneeded);
     const none = request.stdin === "none" ? "ignore" : stdinFd;
+    let closed = false;
     return {
       job,
       warnings: unsealed(job, kept) ? ["image-unsealed"] : [],
-      program: { fd: program.fd, argv },
+      get program() {
+        // The number of a closed descriptor may stand for another file by now.
+        if (closed) throw new ExecError("exec.used", "the job's copies were closed before");
+        return { fd: program.fd, argv };
+      },
       script: interpreter && { fd: executable.fd },
       streams: [stdin?.fd ?? none, outputs[0] ?? 1, outputs[1] ?? 2],
-      close: () => closeAll(kept.splice(0).map(({ fd }) => fd)),
+      close: () => {
+        closed = true;
+        return closeAll(kept.splice(0).map(({ fd }) => fd));
+      },
     };
   } finally {
     await closeAll(open);

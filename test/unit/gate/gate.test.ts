@@ -1,0 +1,192 @@
+/**
+ * The gate's steps with real parts: what it admits runs once, what the host itself cannot do is a denial with its own
+ * code, and nothing but a genuine verdict of this gate gets through.
+ */
+import { rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import type { Allowed, Code } from "../../../src/core/index.ts";
+import type { Materials } from "../../../src/gate/evidence.ts";
+import { type Admitted, type Asked, Gate, type GateParts } from "../../../src/gate/gate.ts";
+import { codeOfFailure } from "../../../src/gate/refusal.ts";
+import { parseLeaf } from "../../../src/log/leaf.ts";
+import { NOW } from "../../support/domain.ts";
+import { type GateWorld, makeGateWorld } from "../../support/gate-world.ts";
+
+let g: GateWorld;
+beforeEach(async () => {
+  vi.useFakeTimers({ toFake: ["Date"], now: NOW * 1000 });
+  g = await makeGateWorld();
+});
+afterEach(async () => {
+  await g.dispose();
+  vi.useRealTimers();
+});
+
+async function ask(overrides: Parameters<GateWorld["materials"]>[1] = {}): Promise<Asked> {
+  const prepared = await g.prepare();
+  const materials = await g.materials(prepared, overrides);
+  return { prepared, materials, prover: g.prover, parentRun: null };
+}
+
+async function allowed(asked: Asked, gate = g.gate): Promise<Allowed> {
+  const { verdict, failure } = await gate.decide(asked);
+  if (!verdict.allow) throw new Error(`${verdict.codes.join()} ${failure}`);
+  return verdict;
+}
+
+async function eventsOf(world: GateWorld): Promise<string[]> {
+  return (await world.store.leaves(0, 100)).map(({ bytes }) => {
+    const { event, code } = parseLeaf(bytes);
+    return code === null ? event : `${event} ${code}`;
+  });
+}
+
+async function claimFails(gate: Gate, verdict: Allowed): Promise<Code> {
+  const error = await gate.claim(verdict).then(
+    () => null,
+    (reason: unknown) => reason,
+  );
+  expect(error).not.toBeNull();
+  return codeOfFailure(error);
+}
+
+test("a job is admitted, runs, and intent and outcome stand in the log", async () => {
+  const asked = await ask();
+  const verdict = await allowed(asked);
+  const admitted = await g.gate.claim(verdict);
+  const ended = await g.gate.execute(admitted, () => undefined);
+  expect(ended.outcome).toEqual({ kind: "exited", code: 0 });
+  expect(await eventsOf(g)).toEqual(["intent", "outcome"]);
+  expect(await g.store.uses(verdict.request.elements.map(({ digest }) => digest))).toEqual([1]);
+  expect((await g.store.floors())?.snapshotVersion).toBe(7);
+});
+
+test("a denial is recorded, and raises the floors that were proven", async () => {
+  const asked = await ask({ job: { uid: 1 }, snapshot: { freeze: "all" } });
+  const decision = await g.gate.decide(asked);
+  expect(decision.code).toBe("governance.frozen");
+  await g.gate.record(asked, decision, "denied");
+  expect(await eventsOf(g)).toEqual(["denied governance.frozen"]);
+  expect((await g.store.floors())?.snapshotVersion).toBe(7);
+});
+
+describe("types are earned", () => {
+  test("an Allowed is claimed once, and by the gate that decided", async () => {
+    const verdict = await allowed(await ask());
+    await expect(new Gate(g.parts).claim(verdict)).rejects.toThrow(TypeError);
+    const admitted = await g.gate.claim(verdict);
+    await expect(g.gate.claim(verdict)).rejects.toThrow(TypeError);
+    await g.gate.execute(admitted, () => undefined);
+    await expect(g.gate.execute(admitted, () => undefined)).rejects.toThrow(TypeError);
+  });
+
+  test("look-alikes are refused", async () => {
+    const verdict = await allowed(await ask());
+    await expect(g.gate.claim({ ...verdict })).rejects.toThrow(TypeError);
+    const admitted = { runId: verdict.request.requestDigest } as unknown as Admitted;
+    await expect(g.gate.execute(admitted, () => undefined)).rejects.toThrow(TypeError);
+    expect(await eventsOf(g)).toEqual([]);
+  });
+});
+
+describe("what the host cannot do is a denial", () => {
+  const decideWith = async (change: Partial<GateParts>, materials: Partial<Materials> = {}) => {
+    const asked = await ask();
+    const gate = new Gate({ ...g.parts, ...change });
+    return gate.decide({ ...asked, materials: { ...asked.materials, ...materials } });
+  };
+
+  test("internal.tpm-unavailable", async () => {
+    const evidence = { attest: () => Promise.reject(new Error("the TPM is gone")) };
+    const decision = await decideWith({ evidence });
+    expect(decision).toMatchObject({
+      code: "internal.tpm-unavailable",
+      failure: "the TPM is gone",
+    });
+    expect(decision.verdict.allow).toBe(false);
+  });
+
+  test("internal.timeout", async () => {
+    vi.useFakeTimers({ toFake: ["Date", "setTimeout", "clearTimeout"], now: NOW * 1000 });
+    const evidence = { attest: () => new Promise<never>(() => undefined) };
+    const decision = decideWith({ evidence });
+    const stop = setInterval(() => vi.advanceTimersByTime(10_000), 20);
+    expect((await decision).code).toBe("internal.timeout");
+    clearInterval(stop);
+  });
+
+  test("internal.evidence: a file larger than any case", async () => {
+    const decision = await decideWith({}, { statusList: new Uint8Array(300_000) });
+    expect(decision.code).toBe("internal.evidence");
+    expect(decision.verdict.allow).toBe(false);
+  });
+
+  test("internal.store", async () => {
+    await g.store.close();
+    const decision = await decideWith({});
+    expect(decision.code).toBe("internal.store");
+    expect(decision.verdict.allow).toBe(false);
+  });
+
+  test("internal.log: the case cannot be kept, and nothing starts", async () => {
+    const verdict = await allowed(await ask());
+    await rm(join(g.home, "cases"), { recursive: true, force: true });
+    await writeFile(join(g.home, "cases"), "in the way");
+    expect(await claimFails(g.gate, verdict)).toBe("internal.log");
+    expect(await eventsOf(g)).toEqual([]);
+  });
+
+  test("internal.ledger: the last use is claimed twice", async () => {
+    const asked = await ask();
+    const first = { ...asked, materials: await oneUse(asked) };
+    const verdicts = [
+      await allowed(first),
+      await allowed({ ...first, prepared: await g.prepare() }),
+    ];
+    const [one, two] = verdicts as [Allowed, Allowed];
+    await g.gate.execute(await g.gate.claim(one), () => undefined);
+    expect(await claimFails(g.gate, two)).toBe("internal.ledger");
+    expect(await eventsOf(g)).toEqual(["intent", "outcome"]);
+  });
+
+  test("internal.exec: the job's copy is gone before it is confined", async () => {
+    const asked = await ask();
+    const verdict = await allowed(asked);
+    await asked.prepared.close();
+    expect(await claimFails(g.gate, verdict)).toBe("internal.exec");
+    expect(await eventsOf(g)).toEqual([]);
+  });
+
+  test("internal.deadline: the permission ran out between intent and start", async () => {
+    // A grant with a second left: its deadline has passed when the claim is durable.
+    const asked = await ask();
+    const scope = { ...g.world.scope(), ...scopeOf(asked) };
+    const materials = await g.materials(asked.prepared, { scope, grant: { exp: NOW + 1 } });
+    const verdict = await allowed({ ...asked, materials });
+    const admitted = await g.gate.claim(verdict);
+    await new Promise((done) => setTimeout(done, 1_100));
+    const ended = await g.gate.execute(admitted, () => undefined);
+    expect(ended).toMatchObject({ code: "internal.deadline", outcome: null });
+    expect(await eventsOf(g)).toEqual(["intent", "outcome internal.deadline"]);
+  });
+});
+
+function scopeOf({ prepared: { job } }: Asked) {
+  return {
+    image: job.executable,
+    argv: { form: "exact" as const, values: job.argv },
+    environment: [],
+    cwd: job.cwd,
+    uid: job.uid,
+    gid: job.gid,
+    callers: [job.callerUid],
+    inputs: [],
+    runtimeSeconds: job.runtimeSeconds,
+  };
+}
+
+function oneUse(asked: Asked): Promise<Materials> {
+  const scope = { ...g.world.scope(), ...scopeOf(asked), uses: 1 };
+  return g.materials(asked.prepared, { scope });
+}
