@@ -7,7 +7,6 @@ export type ExecCode =
   | "exec.user" // the job may not run as that user from here
   | "exec.unsupported" // this machine lacks what execution needs
   | "exec.deadline" // the permission ran out before the job could start
-  | "exec.waiter" // the process that confines the job failed
   | "exec.used"; // released or cancelled before
 
 /** Nothing of the job has run when this is thrown. */

@@ -42,7 +42,7 @@ export interface Pending {
    *
    * @param deadlineMs absolute, of boottimeMs()
    * @returns how the job ended; by then nothing that it started is left
-   * @throws ExecError exec.deadline, exec.waiter, exec.used: nothing has run. exec.waiter with `started`: it has.
+   * @throws ExecError exec.deadline, exec.used: nothing of the job has run, and nothing will.
    */
   release(deadlineMs: number): Promise<Outcome>;
   /** Sends a signal to the job's process group; before release, or after the end, to nobody. */
@@ -262,16 +262,13 @@ class PendingJob implements Pending {
       const code = failed[1] === "execveat" && failed[2] === "2" ? 127 : 126;
       return { kind: "not-executable", code, reason: `${failed[1]}: ${failed[3]}` };
     }
-    if (first !== "started") {
-      throw new ExecError("exec.waiter", `the waiter failed: ${this.#waiter.complaint()}`);
-    }
-    const last = await this.#waiter.next();
+    const last = first === "started" ? await this.#waiter.next() : null;
     await this.#waiter.ended();
     const [kind, number] = (last ?? "").split(" ");
     if (kind === "exited") return { kind, code: Number(number) };
     if (kind === "overrun") return { kind: "signalled", signal: 9, runtime: true };
     if (kind === "signalled") return { kind, signal: Number(number), runtime: false };
-    // The launcher was killed, and the job with it.
+    // The launcher was killed, and the job with it. It may have started: released is released.
     return { kind: "signalled", signal: 9, runtime: false };
   }
 

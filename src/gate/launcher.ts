@@ -120,8 +120,9 @@ say_line('ready');
 die "protocol: $kind" if $kind ne 'G';
 if (now_ms() >= $body) { say_line('deadline'); exit 0 }
 
-pipe(my $result, my $report) or die "pipe: $!";
-my $pid = fork() // die "fork: $!";
+sub give_up { say_line('failed', $_[0], $! + 0, $!); exit 0 }
+pipe(my $result, my $report) or give_up('pipe');
+my $pid = fork() // give_up('fork');
 if ($pid == 0) { job($report, $uid, $gid, $switch, $script, $cwd, \@argv, \@rest); exit 1 }
 my $end_ms = now_ms() + $runtime_ms;
 close $report;

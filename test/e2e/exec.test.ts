@@ -79,6 +79,17 @@ describe.each(users)("a job of $name", (user) => {
     expect(status(stdout, "Uid")).toMatch(/^(\d+)\t\1\t\1\t\1$/);
   });
 
+  test("is in a session of its own, without a terminal", async () => {
+    const job = { executable: "/bin/cat", argv: ["cat", "/proc/self/stat"] };
+    const { stdout } = await runGate(user, job);
+    const fields = stdout
+      .toString()
+      .replace(/\(.*\)/, "()")
+      .split(" ");
+    const [pid, , , , group, session, terminal] = fields;
+    expect([group, session, terminal]).toEqual([pid, pid, "0"]);
+  });
+
   test("sees none of the descriptors that leaked into the gate", async () => {
     const leaked = openSync("/etc/hostname", "r");
     const list = 'for fd in /proc/self/fd/*; do echo "$fd"; done';
