@@ -1,0 +1,131 @@
+/**
+ * `portcullis`: words to a call to an exit code. This file finds the verb, loads its module and no other, and turns
+ * whatever it throws into one line and a documented exit code (src/gate/exit-codes.ts).
+ */
+import { readFileSync } from "node:fs";
+import { EXIT } from "../gate/exit-codes.ts";
+import { UsageError } from "./error.ts";
+import { printError } from "./print.ts";
+import type { Globals } from "./session.ts";
+import { VERBS, type Verb } from "./verbs.ts";
+
+interface Words {
+  readonly globals: Globals;
+  readonly help: boolean;
+  readonly version: boolean;
+  /** The first word that is no option, and all that follows, untouched. */
+  readonly rest: readonly string[];
+}
+
+/** Reads the options before the verb; those after it are the verb's. */
+function parseWords(words: readonly string[]): Words {
+  let home: string | undefined;
+  const seen = { json: false, help: false, version: false };
+  let at = 0;
+  for (; at < words.length; at++) {
+    const word = words[at] ?? "";
+    if (word === "--json") seen.json = true;
+    else if (word === "--help" || word === "-h") seen.help = true;
+    else if (word === "--version" || word === "-V") seen.version = true;
+    else if (word === "--home") home = requireValue(words[++at]);
+    else if (word.startsWith("--home=")) home = requireValue(word.slice("--home=".length));
+    else if (word.startsWith("-")) throw new UsageError(`unknown option '${word}'${SEE_HELP}`);
+    else break;
+  }
+  const { json, help, version } = seen;
+  return { globals: { home, json }, help, version, rest: words.slice(at) };
+}
+
+const SEE_HELP = "; `portcullis --help` lists what there is.";
+
+function requireValue(value: string | undefined): string {
+  if (value !== undefined && value !== "") return value;
+  throw new UsageError("--home needs a folder.");
+}
+
+/** From package.json, which lies above both src/ and dist/src/. */
+export function versionOf(): string {
+  for (const up of ["../../package.json", "../../../package.json"]) {
+    const path = new URL(up, import.meta.url);
+    let text: string;
+    try {
+      text = readFileSync(path, "utf8");
+    } catch (error) {
+      if (error instanceof Error && "code" in error && error.code === "ENOENT") continue;
+      throw error;
+    }
+    const found: { name?: unknown; version?: unknown } = JSON.parse(text);
+    if (found.name === "portcullis" && typeof found.version === "string") return found.version;
+  }
+  throw new Error("package.json is absent");
+}
+
+function overview(): string {
+  const width = Math.max(...Object.keys(VERBS).map((name) => name.length));
+  const verbs = Object.entries(VERBS).map(
+    ([name, { summary }]) => `  ${name.padEnd(width)}  ${summary}`,
+  );
+  return [
+    "Usage: portcullis [--home <folder>] [--json] <verb> ...",
+    "",
+    "A fail-closed execution gate: nothing runs until the machine, the job and governance are proven.",
+    "",
+    "Verbs (`portcullis <verb> --help` shows options and examples):",
+    ...verbs,
+    "",
+    "Options:",
+    "  --home <folder>  where the trust domain lies; else $PORTCULLIS_HOME, /var/lib/portcullis",
+    "                   (root) or ~/.local/share/portcullis",
+    "  --json           print the result as JSON",
+    "  --version        print the version",
+    "",
+    "Exit codes: 0 done, 64 wrong usage, 70 internal error, 75 denied but a retry may help, 77 denied.",
+    "",
+  ].join("\n");
+}
+
+async function main(words: readonly string[]): Promise<number> {
+  const { globals, help, version, rest } = parseWords(words);
+  if (version) {
+    const number = versionOf();
+    process.stdout.write(`${globals.json ? JSON.stringify({ version: number }) : number}\n`);
+    return 0;
+  }
+  const [name, ...after] = rest;
+  if (help || name === "help") {
+    if (name === undefined || name === "help") {
+      if (after[0] === undefined) {
+        process.stdout.write(overview());
+        return 0;
+      }
+      return dispatch(after[0], [...after.slice(1), "--help"], globals);
+    }
+    return dispatch(name, [...after, "--help"], globals);
+  }
+  if (name === undefined) throw new UsageError(`no verb${SEE_HELP}`);
+  return dispatch(name, after, globals);
+}
+
+async function dispatch(name: string, after: string[], globals: Globals): Promise<number> {
+  const verb: Verb | undefined = Object.hasOwn(VERBS, name) ? VERBS[name] : undefined;
+  if (verb === undefined) throw new UsageError(`unknown verb '${name}'${SEE_HELP}`);
+  if ("lean" in verb) return (await verb.lean()).main(after, globals);
+  const [{ runProgram }, module] = await Promise.all([import("./program.ts"), verb.load()]);
+  return runProgram(module, [name, ...after], globals);
+}
+
+// A reader that went away (`| head`) is no error of ours; what it asked for is done.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  process.exit(error.code === "EPIPE" ? 0 : EXIT.internal);
+});
+
+const words = process.argv.slice(2);
+try {
+  process.exitCode = await main(words);
+} catch (error) {
+  const end = words.indexOf("--");
+  process.exitCode = printError(
+    error,
+    words.slice(0, end < 0 ? undefined : end).includes("--json"),
+  );
+}

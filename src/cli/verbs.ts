@@ -1,0 +1,33 @@
+/**
+ * The verbs in the order of the help. A verb's module is loaded when the verb is used, and no other. Loading commander
+ * costs two thirds of what Node itself needs to start (measured), so `run` and its like do without: a `lean` verb gets
+ * the words after its name as they are.
+ */
+import type { Command } from "commander";
+import type { Globals } from "./session.ts";
+
+/** `register` adds the verb to the program with `defineVerb` (verb.ts), under the name in this table. */
+export interface CommandModule {
+  register(program: Command): void;
+}
+
+/** `main` gives the exit code; it prints its own help for --help, and takes --home and --json itself. */
+export interface LeanModule {
+  main(words: readonly string[], globals: Globals): Promise<number>;
+}
+
+export type Verb = { readonly summary: string } & (
+  | { readonly load: () => Promise<CommandModule> }
+  | { readonly lean: () => Promise<LeanModule> }
+);
+
+export const VERBS: { readonly [name: string]: Verb } = {
+  init: {
+    summary: "set up a trust domain: keys, first charter, first snapshot",
+    load: () => import("./init.ts"),
+  },
+  snapshot: {
+    summary: "renew the governance snapshot",
+    load: () => import("./snapshot.ts"),
+  },
+};

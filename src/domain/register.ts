@@ -1,0 +1,32 @@
+/**
+ * Status indexes: each grant and each node credential gets one, never given twice. A reserved index is an empty file;
+ * the object, once signed, takes its place. A crash between the two burns the index and nothing else.
+ */
+import { LIMITS } from "../limits.ts";
+import type { StatusBits } from "../wire/status.ts";
+import { DomainError } from "./error.ts";
+import { createFile, numbersIn, replaceFile } from "./files.ts";
+import { ISSUED_EXTENSION, type Layout } from "./layout.ts";
+
+const INDEXES_MAX = LIMITS.statusBytes * 4; // half of the list's bits for each array
+
+/** Reserves the next index, durably. Throws DomainError `domain.input` where the status list can grow no more. */
+export async function reserveIndex(layout: Layout, bits: StatusBits): Promise<number> {
+  const issued = await numbersIn(layout[bits], ISSUED_EXTENSION[bits]);
+  let index = (issued.at(-1) ?? -1) + 1;
+  while (!(await createFile(layout.issuedFile(bits, index), new Uint8Array()))) index += 1;
+  if (index < INDEXES_MAX) return index;
+  throw new DomainError("domain.input", `All ${INDEXES_MAX} status indexes of ${bits} are taken.`);
+}
+
+/** Keeps what was issued under a reserved index, durably; returns its file. */
+export async function keepIssued(
+  layout: Layout,
+  bits: StatusBits,
+  index: number,
+  bytes: Uint8Array,
+): Promise<string> {
+  const file = layout.issuedFile(bits, index);
+  await replaceFile(file, bytes);
+  return file;
+}
