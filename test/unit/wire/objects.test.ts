@@ -5,7 +5,6 @@ import {
   type CborValue,
   decode,
   encode,
-  isMap,
 } from "../../../src/wire/cbor.ts";
 import { WireError } from "../../../src/wire/error.ts";
 import {
@@ -17,6 +16,7 @@ import {
   signPayload,
 } from "../../../src/wire/objects.ts";
 import { PLAIN, type PlainKind, SIGNED, type SignedKind } from "../../../src/wire/registry.ts";
+import { mutations } from "../../support/mutations.ts";
 import { PLAIN_SAMPLES, SIGNED_SAMPLES, world } from "../../support/samples.ts";
 import { refusal, unhex } from "../../support/wire.ts";
 
@@ -102,63 +102,18 @@ describe.each(PLAIN_KINDS)("%s", (kind) => {
   });
 });
 
-const INSTEAD: readonly CborValue[] = [
-  null,
-  true,
-  0,
-  1,
-  2,
-  -1,
-  2 ** 53 - 1,
-  "",
-  "x",
-  "with space",
-  "x".repeat(129),
-  "é",
-  new Uint8Array(),
-  new Uint8Array(16),
-  new Uint8Array(32),
-  new Uint8Array(4097),
-  [],
-  [0],
-  [1, []],
-  new Map(),
-];
-
-/** Replaces every node of the value by every other, drops and repeats every array item, and asks the reader. */
+/** Asks the reader for every mutation; what it accepts, it must have read as what it is. */
 function everyMutation(value: CborValue, reencode: (mutated: CborValue) => Uint8Array) {
   const seen = { refused: 0, accepted: 0 };
-  const ask = (mutated: CborValue): void => {
-    let again: Uint8Array;
+  for (const mutated of mutations(value)) {
     try {
-      again = reencode(mutated);
+      expect(unhex(reencode(mutated))).toBe(unhex(encode(mutated)));
+      seen.accepted++;
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
       seen.refused++;
-      return;
     }
-    expect(unhex(again)).toBe(unhex(encode(mutated)));
-    seen.accepted++;
-  };
-  const walk = (node: CborValue, put: (changed: CborValue) => CborValue): void => {
-    for (const other of INSTEAD) ask(put(other));
-    if (Array.isArray(node)) {
-      const items = node as readonly CborValue[];
-      items.forEach((item, i) => {
-        ask(put(items.toSpliced(i, 1)));
-        ask(put(items.toSpliced(i, 0, item)));
-        if (i > 0) ask(put([...items.slice(1), ...items.slice(0, 1)]));
-        walk(item, (changed) => put(items.with(i, changed)));
-      });
-    } else if (isMap(node)) {
-      for (const [key, item] of node) {
-        ask(put(new Map([...node].filter(([other]) => other !== key))));
-        ask(put(new Map([...node].map(([k, v]) => [k === key ? -99 : k, v]))));
-        walk(item, (changed) => put(new Map([...node, [key, changed]])));
-      }
-    }
-  };
-  walk(value, (changed) => changed);
+  }
   return seen;
 }
 
