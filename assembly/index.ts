@@ -4,6 +4,7 @@
  * a host could forget to call. After a trap the instance must be discarded.
  */
 import { span, trapLine as line } from "./abi";
+import { APPRAISAL, appraiseQuote as appraise } from "./appraise";
 import { CODES, FAMILIES, limits } from "./generated";
 import { RESULT, RESULT_BYTES, decide as decideCase } from "./verdict";
 
@@ -55,6 +56,17 @@ export function resultBytes(): u32 {
 export function decide(length: u32, flags: u32): void {
   assert(length <= limits.caseBytes, "the host checks the length");
   decideCase(span(INPUT, length), (flags & EXPLAIN) != 0);
+}
+
+/** Address of the result of `appraiseQuote`. */
+export function appraisal(): usize {
+  return APPRAISAL;
+}
+
+/** Appraises the quote in the frame of `length` bytes at `input()`; see appraise.ts. */
+export function appraiseQuote(length: u32): void {
+  assert(length <= INPUT_BYTES, "the host checks the length");
+  appraise(span(INPUT, length));
 }
 
 /** Line of the last failed assertion, 0 if none. */

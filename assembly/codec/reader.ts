@@ -16,6 +16,7 @@ export class TpmReader {
   open(bytes: Span): this {
     this.at = ptrOf(bytes);
     this.end = ptrOf(bytes) + lenOf(bytes);
+    assert(this.end >= this.at, "a span does not wrap");
     this.faulty = false;
     return this;
   }
@@ -63,7 +64,15 @@ export class TpmReader {
 
   /** A TPM2B: two bytes of length, then as many bytes; at most `most`. */
   sized(most: u32): Span {
-    const length = this.u16();
+    return this.bounded(this.u16(), most);
+  }
+
+  /** The same with four bytes of length. */
+  sized32(most: u32): Span {
+    return this.bounded(this.u32(), most);
+  }
+
+  private bounded(length: u32, most: u32): Span {
     this.require(length <= most);
     return this.take(length);
   }

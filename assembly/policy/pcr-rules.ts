@@ -9,49 +9,81 @@ import { pcrValue } from "../tpm/pcr";
 /** Any program can reset these (TCG PC Client PTP §4.6): a policy over them proves nothing. */
 const PCR_DEBUG: i64 = 16;
 const PCR_APPLICATION: i64 = 23;
+/** A bank and a PCR that no quote covers, in place of numbers that do not fit. */
+const NOWHERE: i64 = 0xffff;
 
 const MAIN = changetype<Reader>(memory.data(READER_BYTES, 8));
 
+/** Faults of the rules judged last. */
+let isEmpty: bool = true;
+let isUntrusted: bool = false;
+let isUncovered: bool = false;
+let isMismatch: bool = false;
+
 /**
- * Judges one policy: every PCR that it names must have one of its values. A policy that names none compares nothing and
- * denies. The worst finding wins in the order of the codes: empty, untrusted, uncovered, mismatch.
+ * Judges one policy by the bytes of its map:
+ * 1. It names a PCR, and no bank without one (PCR_EMPTY): one that names none compares nothing.
+ * 2. It does not read PCR 16 or 23 (PCR_UNTRUSTED).
+ * 3. Every PCR that it names is covered by the signed selection (PCR_UNCOVERED),
+ * 4. and has one of the values listed, of the bank's own width (PCR_MISMATCH).
+ * Gives the first fault in the order of the table; `hasPcrFault` tells of each. Bytes of another form are PCR_EMPTY.
  */
 export function judgePcrs(rules: Span): Code {
+  isEmpty = false;
+  isUntrusted = false;
+  isUncovered = false;
+  isMismatch = false;
   const r = MAIN.open(rules);
-  const banks = r.map(0, 16);
-  let worst: Code = banks == 0 ? Code.ENVIRONMENT_PCR_EMPTY : Code.NONE;
-  let bankOrder: u64 = 0;
+  const banks = r.map(0, u32.MAX_VALUE);
+  if (banks == 0) isEmpty = true;
+  let order: u64 = 0;
   for (let i: u32 = 0; i < banks && r.fault == Fault.NONE; i++) {
-    const bank = r.key(bankOrder);
-    bankOrder = keyOrder(bank);
-    const pcrs = r.map(0, 24);
-    if (pcrs == 0) worst = earlier(worst, Code.ENVIRONMENT_PCR_EMPTY);
-    let pcrOrder: u64 = 0;
-    for (let j: u32 = 0; j < pcrs && r.fault == Fault.NONE; j++) {
-      const pcr = r.key(pcrOrder);
-      pcrOrder = keyOrder(pcr);
-      worst = earlier(worst, judgeOne(r, <u32>bank, pcr));
-    }
+    const bank = r.key(order);
+    order = keyOrder(bank);
+    judgeBank(r, numberOf(bank));
   }
-  return r.close() == Fault.NONE ? worst : Code.ENVIRONMENT_PCR_EMPTY;
+  if (r.close() != Fault.NONE) isEmpty = true;
+  for (let code = Code.ENVIRONMENT_PCR_EMPTY; code <= Code.ENVIRONMENT_PCR_MISMATCH; code++) {
+    if (hasPcrFault(code)) return code;
+  }
+  return Code.NONE;
 }
 
-function earlier(a: Code, b: Code): Code {
-  if (a == Code.NONE) return b;
-  return b == Code.NONE || a < b ? a : b;
+/** Whether the policy judged last has this fault. */
+export function hasPcrFault(code: Code): bool {
+  if (code == Code.ENVIRONMENT_PCR_EMPTY) return isEmpty;
+  if (code == Code.ENVIRONMENT_PCR_UNTRUSTED) return isUntrusted;
+  if (code == Code.ENVIRONMENT_PCR_UNCOVERED) return isUncovered;
+  return code == Code.ENVIRONMENT_PCR_MISMATCH && isMismatch;
 }
 
-function judgeOne(r: Reader, bank: u32, pcr: i64): Code {
-  const value = pcrValue(bank, <u32>pcr);
+/** A bank or an index as a number of 32 bits: one that does not fit must not come out as another. */
+function numberOf(key: i64): u32 {
+  return <u32>(key >= 0 && key < NOWHERE ? key : NOWHERE);
+}
+
+function judgeBank(r: Reader, bank: u32): void {
+  const pcrs = r.map(0, u32.MAX_VALUE);
+  if (pcrs == 0) isEmpty = true;
+  let order: u64 = 0;
+  for (let i: u32 = 0; i < pcrs && r.fault == Fault.NONE; i++) {
+    const pcr = r.key(order);
+    order = keyOrder(pcr);
+    judgePcr(r, bank, pcr);
+  }
+}
+
+function judgePcr(r: Reader, bank: u32, pcr: i64): void {
+  const value = pcrValue(bank, numberOf(pcr));
   const width = digestBytes(hashOf(bank));
-  const count = r.array(0, 64);
   let found = false;
-  for (let i: u32 = 0; i < count; i++) {
+  const count = r.array(0, u32.MAX_VALUE);
+  for (let i: u32 = 0; i < count && r.fault == Fault.NONE; i++) {
     const digest = r.bytes(0, 64);
-    if (value == 0 || width == 0 || lenOf(digest) != width) continue;
+    if (value == 0 || lenOf(digest) != width) continue;
     if (memory.compare(ptrOf(digest), value, width) == 0) found = true;
   }
-  if (pcr == PCR_DEBUG || pcr == PCR_APPLICATION) return Code.ENVIRONMENT_PCR_UNTRUSTED;
-  if (value == 0) return Code.ENVIRONMENT_PCR_UNCOVERED;
-  return found ? Code.NONE : Code.ENVIRONMENT_PCR_MISMATCH;
+  if (pcr == PCR_DEBUG || pcr == PCR_APPLICATION) isUntrusted = true;
+  else if (value == 0) isUncovered = true;
+  else if (!found) isMismatch = true;
 }

@@ -1,8 +1,12 @@
 /**
  * The signed PCR selection and the values under it. The selection that counts is the one inside the signature: values
  * of PCRs outside it do not exist, whatever was presented (CVE-2022-0317, CVE-2024-29039).
+ *
+ *     parseSelection();
+ *     while (awaitedBank() != 0) takeValue(the value of awaitedBank(), awaitedPcr());
+ *     closeValues();
  */
-import { Span, lenOf, ptrOf } from "../abi";
+import { Span, lenOf, ptrOf, same, span } from "../abi";
 import { READER_BYTES, Reader, Fault } from "../codec/cbor";
 import { TPM_READER_BYTES, TpmReader } from "../codec/reader";
 import { Code } from "../generated";
@@ -11,31 +15,41 @@ import { hashOf } from "./algorithm";
 import { attest } from "./attest";
 import { schemeHash } from "./public";
 
+/** One for each hash that the core has. */
 const BANKS: u32 = 4;
+/** PC Client Platform TPM Profile §4.6: PCR 0 to 23. */
 const PCRS: u32 = 24;
 
 /** TPM_ALG_ID of each selected bank, in the order of the selection, and its PCRs as bits. */
 const BANK_IDS = memory.data(4 * 4, 4);
 const BANK_PCRS = memory.data(4 * 4, 4);
-/** Address of each bound value, by place of the bank and index; 0 outside the selection. */
+/** Address of each value taken, by place of the bank and index; 0 outside the selection. */
 const VALUES = memory.data(4 * 24 * 4, 4);
 let banks: u32 = 0;
+
+/** The value awaited: a place and an index; the place is `banks` when all are there. */
+let place: u32 = 0;
+let index: u32 = 0;
+/** Nothing can be bound any more. */
+let isWrong: bool = true;
+/** The values taken are the quoted ones. */
+let isBound: bool = false;
 
 const READER = changetype<TpmReader>(memory.data(TPM_READER_BYTES, 8));
 const LIST = changetype<Reader>(memory.data(READER_BYTES, 8));
 const CONTEXT = memory.data(HASH_CONTEXT_BYTES, 16);
 const DIGEST = memory.data(64, 8);
 
-function bankId(place: u32): u32 {
-  return load<u32>(BANK_IDS + (place << 2));
+function bankId(i: u32): u32 {
+  return load<u32>(BANK_IDS + (i << 2));
 }
 
-function bankPcrs(place: u32): u32 {
-  return load<u32>(BANK_PCRS + (place << 2));
+function bankPcrs(i: u32): u32 {
+  return load<u32>(BANK_PCRS + (i << 2));
 }
 
-function valueSlot(place: u32, index: u32): usize {
-  return VALUES + ((place * PCRS + index) << 2);
+function valueSlot(bank: u32, pcr: u32): usize {
+  return VALUES + ((bank * PCRS + pcr) << 2);
 }
 
 /**
@@ -43,7 +57,13 @@ function valueSlot(place: u32, index: u32): usize {
  * the selection of a bank that is not active), no PCR above 23.
  */
 export function parseSelection(): Code {
-  memory.fill(VALUES, 0, BANKS * PCRS * 4);
+  const code = readSelections();
+  if (code != Code.NONE) banks = 0;
+  openValues();
+  return code;
+}
+
+function readSelections(): Code {
   banks = 0;
   const r = READER.open(attest.selection);
   const count = r.u32();
@@ -78,42 +98,85 @@ function isSelected(id: u32): bool {
   return false;
 }
 
+/** Opens the binding: from here on the values are awaited in the order of the selection. */
+export function openValues(): void {
+  memory.fill(VALUES, 0, BANKS * PCRS * 4);
+  place = 0;
+  index = 0;
+  isBound = false;
+  const id = hashOf(schemeHash);
+  isWrong = banks == 0 || id == 0;
+  if (!isWrong) begin(id, CONTEXT);
+  seek();
+}
+
+/** Goes on to the next selected PCR, from where the binding stands. */
+function seek(): void {
+  while (place < banks) {
+    const rest = bankPcrs(place) >> index;
+    if (rest != 0) {
+      index += ctz(rest);
+      return;
+    }
+    place++;
+    index = 0;
+  }
+}
+
+/** TPM_ALG_ID of the bank whose value is awaited; 0 when all are there. */
+export function awaitedBank(): u32 {
+  return place < banks ? bankId(place) : 0;
+}
+
+/** Index of the PCR whose value is awaited. */
+export function awaitedPcr(): u32 {
+  return index;
+}
+
 /**
- * Binds the presented values (a CBOR list in the order of the selection: bank by bank, indexes ascending) to
- * pcrDigest: H(value || value || ...) by the signing hash (Part 3 §18.4). Count and widths are exact.
+ * Takes the value that is awaited, and says whether it did. One too many, or of another width than its bank's, and nothing is bound. The bytes
+ * stay where they are, and must not change as long as `pcrValue` is asked.
  */
+export function takeValue(value: Span): bool {
+  const width = digestBytes(hashOf(awaitedBank()));
+  if (isWrong || width == 0 || lenOf(value) != width) {
+    isWrong = true;
+    return false;
+  }
+  update(CONTEXT, ptrOf(value), width);
+  store<u32>(valueSlot(place, index), <u32>ptrOf(value));
+  index++;
+  seek();
+  return true;
+}
+
+/**
+ * Whether the values taken, exactly as many as are selected, are those behind pcrDigest: H(value || value || ...) by
+ * the signing hash (Part 3 §18.4). Only then `pcrValue` tells of them.
+ */
+export function closeValues(): Code {
+  const missing = awaitedBank() != 0;
+  if (isWrong || missing) return Code.ENVIRONMENT_QUOTE_DIGEST;
+  finish(CONTEXT, DIGEST);
+  isWrong = true;
+  isBound = same(span(DIGEST, digestBytes(hashOf(schemeHash))), attest.pcrDigest);
+  return isBound ? Code.NONE : Code.ENVIRONMENT_QUOTE_DIGEST;
+}
+
+/** Binds the presented values: a CBOR list in the order of the selection, bank by bank, indexes ascending. */
 export function bindValues(list: Span): Code {
   const r = LIST.open(list);
   const presented = r.array(0, BANKS * PCRS);
-  const id = hashOf(schemeHash);
-  if (id == 0) return Code.ENVIRONMENT_QUOTE_DIGEST;
-  begin(id, CONTEXT);
-  let expected: u32 = 0;
-  for (let place: u32 = 0; place < banks; place++) {
-    const width = digestBytes(hashOf(bankId(place)));
-    for (let index: u32 = 0; index < PCRS; index++) {
-      if (!((bankPcrs(place) >> index) & 1)) continue;
-      const value = r.exactly(width);
-      update(CONTEXT, ptrOf(value), lenOf(value));
-      store<u32>(valueSlot(place, index), <u32>ptrOf(value));
-      expected++;
-    }
-  }
-  finish(CONTEXT, DIGEST);
-  const width = digestBytes(id);
-  const bound =
-    r.close() == Fault.NONE &&
-    presented == expected &&
-    lenOf(attest.pcrDigest) == width &&
-    memory.compare(DIGEST, ptrOf(attest.pcrDigest), width) == 0;
-  if (!bound) memory.fill(VALUES, 0, BANKS * PCRS * 4);
-  return bound ? Code.NONE : Code.ENVIRONMENT_QUOTE_DIGEST;
+  openValues();
+  for (let i: u32 = 0; i < presented; i++) takeValue(r.bytes(0, 64));
+  return r.close() == Fault.NONE ? closeValues() : Code.ENVIRONMENT_QUOTE_DIGEST;
 }
 
 /** Address of a bound value, as wide as the bank's hash; 0 for anything outside the signed selection. */
-export function pcrValue(bank: u32, index: u32): usize {
-  for (let place: u32 = 0; place < banks; place++) {
-    if (bankId(place) == bank && index < PCRS) return load<u32>(valueSlot(place, index));
+export function pcrValue(bank: u32, pcr: u32): usize {
+  if (!isBound || pcr >= PCRS) return 0;
+  for (let i: u32 = 0; i < banks; i++) {
+    if (bankId(i) == bank) return load<u32>(valueSlot(i, pcr));
   }
   return 0;
 }

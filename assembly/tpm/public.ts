@@ -3,8 +3,11 @@
  */
 import { Span, lenOf, ptrOf, span } from "../abi";
 import { TPM_READER_BYTES, TpmReader } from "../codec/reader";
+import { Curve } from "../curve/curve";
 import { Code, limits } from "../generated";
 import { HASH_CONTEXT_BYTES, begin, digestBytes, finish, hash, update } from "../hash/hash";
+import { isOnCurve } from "../sig/ecdsa";
+import { rsaKeyOk } from "../sig/rsa";
 import { alg, curve, hashOf } from "./algorithm";
 
 /** TPMA_OBJECT, Part 2 §8.3. */
@@ -17,7 +20,7 @@ namespace attribute {
   export const DECRYPT: u32 = 1 << 17;
   export const SIGN: u32 = 1 << 18;
   export const X509_SIGN: u32 = 1 << 19;
-  /** Bits that Part 2 reserves: 0, 3, 8, 9, 12 to 15, 20 to 31. */
+  /** 0, 3, 12 to 15, 20 to 31, and 8 and 9, which later revisions give to hierarchies of their own. */
   export const RESERVED: u32 = 0xfff0f309;
 }
 const MUST_BE_SET: u32 =
@@ -30,11 +33,10 @@ const MUST_BE_CLEAR: u32 =
   attribute.ENCRYPTED_DUPLICATION | attribute.DECRYPT | attribute.X509_SIGN | attribute.RESERVED;
 
 const TPM_RH_ENDORSEMENT: u32 = 0x4000000b;
-const RSA_BITS_MIN: u32 = 2048;
-const RSA_BITS_MAX: u32 = 4096;
+/** What an exponent of 0 stands for: Part 2 §12.2.3.5. */
 const DEFAULT_EXPONENT: u32 = 65537;
 
-/** The key that `parsePublic` read last. Spans point into its public area. */
+/** The key that `parsePublic` read last; `type` and `schemeHash` are 0 where that failed. Spans point into its public area. */
 export let type: u32 = 0;
 export let nameAlg: u32 = 0;
 export let scheme: u32 = 0;
@@ -47,6 +49,7 @@ export let modulus: Span = 0;
 export const POINT: usize = memory.data(96, 8);
 /** RSA exponent, four bytes big-endian. */
 export const EXPONENT: usize = memory.data(4, 4);
+export const EXPONENT_BYTES: u32 = 4;
 let attributes: u32 = 0;
 let whole: Span = 0;
 
@@ -60,15 +63,19 @@ export function parsePublic(bytes: Span): Code {
   type = r.u16();
   nameAlg = r.u16();
   attributes = r.u32();
-  r.sized(64); // authPolicy
+  const nameBytes = digestBytes(hashOf(nameAlg));
+  const policyBytes = lenOf(r.sized(nameBytes));
+  r.require(nameBytes != 0 && (policyBytes == 0 || policyBytes == nameBytes));
   r.require(type == alg.RSA || type == alg.ECC);
-  r.require(hashOf(nameAlg) != 0);
   // A signing key has no symmetric algorithm: TPMT_SYM_DEF_OBJECT is TPM_ALG_NULL alone (Part 2 §12.2.3.4).
   r.require(r.u16() == alg.NULL);
   readScheme(r);
   if (type == alg.RSA) readRsa(r);
   else readEcc(r);
-  return r.done ? Code.NONE : Code.ENVIRONMENT_QUOTE_KEY;
+  if (r.done) return Code.NONE;
+  type = 0;
+  schemeHash = 0;
+  return Code.ENVIRONMENT_QUOTE_KEY;
 }
 
 /** TPMT_RSA_SCHEME or TPMT_ECC_SCHEME: a hash follows unless it is null. */
@@ -84,8 +91,9 @@ function readRsa(r: TpmReader): void {
   store<u32>(EXPONENT, bswap<u32>(exponent == 0 ? DEFAULT_EXPONENT : exponent));
   modulus = r.sized(512);
   r.require(scheme == alg.RSASSA || scheme == alg.RSAPSS || scheme == alg.NULL);
-  r.require(bits >= RSA_BITS_MIN && bits <= RSA_BITS_MAX && (bits & 7) == 0);
+  r.require(bits == 2048 || bits == 3072 || bits == 4096);
   r.require(lenOf(modulus) == bits >> 3);
+  if (!r.faulty) r.require(load<u8>(ptrOf(modulus)) >= 0x80);
 }
 
 function readEcc(r: TpmReader): void {
@@ -106,16 +114,32 @@ export function padTo(dst: usize, width: u32, value: Span): void {
   memory.copy(dst + gap, ptrOf(value), lenOf(value));
 }
 
-/** Whether the parsed key is a restricted attestation key that cannot leave its TPM. */
+/**
+ * Whether what the parsed key signs are statements of its TPM:
+ * 1. restricted, sign, fixedTPM, fixedParent and sensitiveDataOrigin are set: it was born in its TPM, cannot leave it,
+ *    and signs nothing of its caller's that looks like the TPM's word;
+ * 2. decrypt, encryptedDuplication, x509sign and the reserved bits are clear;
+ * 3. scheme and hash are its own, so that there is nothing for a caller to choose;
+ * 4. the point lies on its curve; modulus and exponent are of a form that can be verified.
+ */
 export function checkAttestationKey(): Code {
   const set = (attributes & MUST_BE_SET) == MUST_BE_SET;
   const clear = (attributes & MUST_BE_CLEAR) == 0;
   const schemed = scheme != alg.NULL && hashOf(schemeHash) != 0;
-  return set && clear && schemed ? Code.NONE : Code.ENVIRONMENT_QUOTE_KEY;
+  const holds = type != 0 && set && clear && schemed && isUsable();
+  return holds ? Code.NONE : Code.ENVIRONMENT_QUOTE_KEY;
 }
 
-/** Writes nameAlg || H(public area), and gives its length. */
+function isUsable(): bool {
+  if (type == alg.ECC) {
+    return isOnCurve(curveId == curve.NIST_P384 ? Curve.P384 : Curve.P256, POINT);
+  }
+  return rsaKeyOk(ptrOf(modulus), lenOf(modulus), EXPONENT, EXPONENT_BYTES);
+}
+
+/** Writes nameAlg || H(public area), and gives its length; 0 where no key is parsed. */
 export function publicName(dst: usize): u32 {
+  if (type == 0) return 0;
   const id = hashOf(nameAlg);
   store<u16>(dst, bswap<u16>(<u16>nameAlg));
   hash(id, ptrOf(whole), lenOf(whole), dst + 2);
@@ -128,6 +152,7 @@ const PARENT = memory.data(66, 8);
 
 /** nameAlg || H(parent || Name), the hash being the child's own (Part 1 §26.4). */
 function qualify(parent: Span, name: Span, dst: usize): u32 {
+  if (lenOf(name) < 2) return 0;
   const algorithm = <u32>bswap<u16>(load<u16>(ptrOf(name)));
   const id = hashOf(algorithm);
   if (id == 0 || lenOf(name) != 2 + digestBytes(id)) return 0;
@@ -147,7 +172,6 @@ export function endorsementQualifiedName(ekName: Span, name: Span, dst: usize): 
   store<u32>(HANDLE, bswap<u32>(TPM_RH_ENDORSEMENT));
   const handle = span(HANDLE, 4);
   if (ekName == 0) return qualify(handle, name, dst);
-  if (lenOf(ekName) < 2) return 0;
   const length = qualify(handle, ekName, PARENT);
   return length == 0 ? 0 : qualify(span(PARENT, length), name, dst);
 }

@@ -5,16 +5,17 @@ import { Code, limits } from "../generated";
 import { digestBytes, hash } from "../hash/hash";
 import { Curve } from "../curve/curve";
 import { verifyEcdsa } from "../sig/ecdsa";
-import { verifyRsapss, verifyRsassa } from "../sig/rsa";
+import { ANY_SALT, verifyRsapss, verifyRsassa } from "../sig/rsa";
 import { alg, curve, hashOf } from "./algorithm";
-import { EXPONENT, POINT, curveId, modulus, padTo, scheme, schemeHash, type } from "./public";
+import { EXPONENT, EXPONENT_BYTES, POINT, curveId, modulus, padTo, scheme, schemeHash, type } from "./public";
 
 const READER = changetype<TpmReader>(memory.data(TPM_READER_BYTES, 8));
 const DIGEST = memory.data(64, 8);
 const RS = memory.data(96, 8);
 
 /**
- * Parses the signature exactly and verifies it. Scheme and hash are the key's own: the signature does not choose them
+ * Parses the signature exactly and verifies it over these bytes, whatever they are: a caller may also ask about an
+ * attestation that does not parse. Scheme and hash are the key's own: the signature does not choose them
  * (CVE-2023-48223 and its kin), and a key and a signature of different kinds never meet (go-attestation d2a19a5).
  */
 export function verifyQuote(attest: Span, signature: Span): Code {
@@ -23,9 +24,9 @@ export function verifyQuote(attest: Span, signature: Span): Code {
   const algorithm = r.u16();
   const hashAlgorithm = r.u16();
   if (r.faulty) return Code.ENVIRONMENT_QUOTE_MALFORMED;
-  const own = algorithm == scheme && hashAlgorithm == schemeHash && hashOf(hashAlgorithm) != 0;
+  const id = hashOf(schemeHash);
+  const own = type != 0 && algorithm == scheme && hashAlgorithm == schemeHash && id != 0;
   if (!own) return Code.ENVIRONMENT_QUOTE_SCHEME;
-  const id = hashOf(hashAlgorithm);
   hash(id, ptrOf(attest), lenOf(attest), DIGEST);
   return type == alg.ECC ? verifyEcc(r, digestBytes(id)) : verifyRsa(r, id);
 }
@@ -45,11 +46,16 @@ function verifyEcc(r: TpmReader, digestLength: u32): Code {
 function verifyRsa(r: TpmReader, id: u32): Code {
   const s = r.sized(512);
   if (!r.done) return Code.ENVIRONMENT_QUOTE_MALFORMED;
+  return isRsaSignature(id, s) ? Code.NONE : Code.ENVIRONMENT_QUOTE_SIGNATURE;
+}
+
+function isRsaSignature(id: u32, s: Span): bool {
   const n = ptrOf(modulus);
-  const nLength = lenOf(modulus);
-  const valid =
-    scheme == alg.RSASSA
-      ? verifyRsassa(n, nLength, EXPONENT, 4, id, DIGEST, ptrOf(s), lenOf(s))
-      : verifyRsapss(n, nLength, EXPONENT, 4, id, DIGEST, ptrOf(s), lenOf(s), -1);
-  return valid ? Code.NONE : Code.ENVIRONMENT_QUOTE_SIGNATURE;
+  const nBytes = lenOf(modulus);
+  const e = EXPONENT;
+  if (scheme == alg.RSASSA) {
+    return verifyRsassa(n, nBytes, e, EXPONENT_BYTES, id, DIGEST, ptrOf(s), lenOf(s));
+  }
+  // Part 1 §B.7: a TPM's salt is as long as the hash, or as long as fits, by its version and mode.
+  return verifyRsapss(n, nBytes, e, EXPONENT_BYTES, id, DIGEST, ptrOf(s), lenOf(s), ANY_SALT);
 }

@@ -1,4 +1,5 @@
 /** `portcullis/core`: the decision, and the arithmetic under it. Needs nothing of Node. */
+export type { Appraisal, ClockFloor, PcrPolicy, Pcrs, Quote } from "./appraise.ts";
 export { CODE_LIST, CODES, type Code, FAMILIES, type Family, familyOf } from "./codes.ts";
 export { CoreError, type CoreErrorCode } from "./errors.ts";
 export {

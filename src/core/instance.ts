@@ -16,6 +16,8 @@ export interface Exports {
   resultBytes(): number;
   trapLine(): number;
   decide(length: number, flags: number): void;
+  appraiseQuote(length: number): void;
+  appraisal(): number;
   hash(id: number, source: number, length: number, out: number): number;
   verifyEcdsaMessage(curve: number, hash: number, ...parts: number[]): number;
   verifyEd25519Message(...parts: number[]): number;

@@ -1,5 +1,6 @@
 /** Loads the core: needs nothing of Node, so that a browser, Node and other engines run the same bytes. */
 import { LIMITS } from "../limits.ts";
+import { type Appraisal, appraiseQuote, type Quote } from "./appraise.ts";
 import { CoreError } from "./errors.ts";
 import { type Exports, Instance, place } from "./instance.ts";
 import {
@@ -82,6 +83,11 @@ export class Core {
       throw new CoreError("input", "A check is missing.");
     const { scheme, key, message, signature } = check;
     return this.run((core) => verifySignature(core, scheme, key, message, signature));
+  }
+
+  /** Appraises one quote on its own; see `appraiseQuote` in appraise.ts for shapes and errors. */
+  appraiseQuote(quote: Quote): Appraisal {
+    return this.run((core) => appraiseQuote(core, quote));
   }
 
   /** Runs `work` on the instance, which is discarded after a trap. */

@@ -1,0 +1,253 @@
+/** One quote on its own: shapes are checked here and written in one frame, values are judged in the core. */
+import { LIMITS } from "../limits.ts";
+import { CODE_LIST, type Code } from "./codes.ts";
+import { CoreError } from "./errors.ts";
+import { ARRAY, BYTES, Frame, MAP, UNSIGNED } from "./frame.ts";
+import { type Exports, place, take } from "./instance.ts";
+import { type HashName, hashId, needBytes } from "./signature.ts";
+
+/** PCR values by bank and index. */
+export type Pcrs = { readonly [bank in HashName]?: { readonly [index: number]: Uint8Array } };
+
+/** For each PCR that the policy reads, the values that it allows. */
+export interface PcrPolicy {
+  readonly pcrs: {
+    readonly [bank in HashName]?: { readonly [index: number]: readonly Uint8Array[] };
+  };
+}
+
+/** What has been seen before of the same TPM. `clock` in milliseconds, as the TPM counts. */
+export interface ClockFloor {
+  readonly resetCount: number;
+  readonly restartCount: number;
+  readonly clock: bigint;
+  readonly firmwareVersion?: bigint;
+}
+
+/** A quote and what it is compared with. Everything that came from the other side may be any bytes at all. */
+export interface Quote {
+  /** TPMT_PUBLIC of the attestation key, without a TPM2B around it. */
+  readonly publicArea: Uint8Array;
+  /** Name of the attestation key's parent, where that is the EK; absent where the key is a primary. */
+  readonly ekName?: Uint8Array;
+  /** TPMS_ATTEST and TPMT_SIGNATURE, without a TPM2B around them. */
+  readonly attest: Uint8Array;
+  readonly signature: Uint8Array;
+  /** Values of the quoted PCRs; what the signed selection does not hold does not exist. */
+  readonly pcrs: Pcrs;
+  /** What extraData must be. Empty data is answered by no quote. */
+  readonly qualifyingData: Uint8Array;
+  /** The payload of a reference policy (its signatures are not judged here), or rules over PCRs. */
+  readonly policy: Uint8Array | PcrPolicy;
+  /** Given, even empty: denied, since no log can be judged yet. */
+  readonly eventLog?: Uint8Array;
+  readonly ima?: Uint8Array;
+  readonly floor?: ClockFloor;
+}
+
+/** Never an `Allowed`: it permits nothing. */
+export interface Appraisal {
+  readonly ok: boolean;
+  /** The first of `codes`, null where there is none. */
+  readonly code: Code | null;
+  /** Every fault, in the order of the table; what depends on one is not evaluated. */
+  readonly codes: readonly Code[];
+  /**
+   * What was not compared: `eventLog`, `ima`, `floor` and `floor.firmwareVersion` where they were not given, and
+   * `qualifiedSigner` where no floor was given and the key does not lie in the endorsement hierarchy.
+   */
+  readonly unchecked: readonly string[];
+}
+
+// The frame and the answer: assembly/appraise.ts.
+const RULES_PAYLOAD = 0;
+const RULES_PCRS = 1;
+const FLOOR_COUNTERS = 1;
+const FLOOR_FIRMWARE = 2;
+const LOG_EVENTS = 1;
+const LOG_IMA = 2;
+const UNCHECKED_QUALIFIED_SIGNER = 1;
+const FOUND_AT = 8;
+const APPRAISAL_BYTES = FOUND_AT + 256;
+
+/** TPM_ALG_ID and bytes of a digest: TCG Algorithm Registry. */
+const BANKS: Readonly<Record<HashName, { readonly id: number; readonly bytes: number }>> = {
+  sha1: { id: 0x0004, bytes: 20 },
+  sha256: { id: 0x000b, bytes: 32 },
+  sha384: { id: 0x000c, bytes: 48 },
+  sha512: { id: 0x000d, bytes: 64 },
+};
+const PCRS = 24;
+/** No Name, digest or extraData is longer (Part 2 §10.4): one byte more is as wrong as a million. */
+const FIELD_MAX = 66;
+
+/**
+ * Appraises a quote. Malformed evidence is a code, never an exception; see assembly/appraise.ts for the checks.
+ *
+ * @throws CoreError `input` when a member is missing, is of another type, or when the policy or the floor (which are
+ *   the caller's own) hold a bank, index, digest or number that cannot be.
+ */
+export function appraiseQuote(core: Exports, quote: Quote): Appraisal {
+  if (!isObject(quote)) throw new CoreError("input", "A quote is missing.");
+  const frame = encodeFrame(quote);
+  place(core, [frame]);
+  core.appraiseQuote(frame.length);
+  const answer = take(core, core.appraisal(), APPRAISAL_BYTES);
+  const view = new DataView(answer.buffer);
+  const codes = CODE_LIST.filter((_, i) => answer[FOUND_AT + i + 1] === 1);
+  return Object.freeze({
+    ok: view.getUint32(0, true) === 1 && codes.length === 0,
+    code: codes[0] ?? null,
+    codes: Object.freeze(codes),
+    unchecked: Object.freeze(uncheckedOf(quote, view.getUint32(4, true))),
+  });
+}
+
+function uncheckedOf({ floor, eventLog, ima }: Quote, bits: number): string[] {
+  const unchecked = bits & UNCHECKED_QUALIFIED_SIGNER ? ["qualifiedSigner"] : [];
+  if (floor === undefined) unchecked.push("floor");
+  if (floor?.firmwareVersion === undefined) unchecked.push("floor.firmwareVersion");
+  if (eventLog === undefined) unchecked.push("eventLog");
+  if (ima === undefined) unchecked.push("ima");
+  return unchecked;
+}
+
+function encodeFrame(quote: Quote): Uint8Array {
+  const { ekName, floor, eventLog, ima } = quote;
+  const frame = new Frame();
+  frame.part(evidence(quote.publicArea, "publicArea", LIMITS.publicAreaBytes));
+  frame.number(1, ekName === undefined ? 0 : 1);
+  frame.part(ekName === undefined ? new Uint8Array() : evidence(ekName, "ekName", FIELD_MAX));
+  frame.part(evidence(quote.attest, "attest", LIMITS.attestBytes));
+  frame.part(evidence(quote.signature, "signature", LIMITS.tpmSignatureBytes));
+  frame.part(evidence(quote.qualifyingData, "qualifyingData", FIELD_MAX));
+  writePolicy(frame, quote.policy);
+  writeFloor(frame, floor);
+  if (eventLog !== undefined) needBytes(eventLog, "eventLog");
+  if (ima !== undefined) needBytes(ima, "ima");
+  const events = eventLog === undefined ? 0 : LOG_EVENTS;
+  frame.number(1, events | (ima === undefined ? 0 : LOG_IMA));
+  writeValues(frame, quote.pcrs);
+  return frame.bytes();
+}
+
+function writePolicy(frame: Frame, policy: Quote["policy"]): void {
+  if (policy instanceof Uint8Array) {
+    frame.number(1, RULES_PAYLOAD);
+    frame.part(clip(policy, LIMITS.policyBytes));
+    return;
+  }
+  if (!isObject(policy)) throw new CoreError("input", "policy is bytes, or an object with pcrs.");
+  frame.number(1, RULES_PCRS);
+  frame.part(encodeRules(policy.pcrs));
+}
+
+function writeFloor(frame: Frame, floor: ClockFloor | undefined): void {
+  if (floor !== undefined && !isObject(floor)) {
+    throw new CoreError("input", "floor is an object with resetCount, restartCount and clock.");
+  }
+  const firmware = floor?.firmwareVersion;
+  const flags = FLOOR_COUNTERS | (firmware === undefined ? 0 : FLOOR_FIRMWARE);
+  frame.number(1, floor === undefined ? 0 : flags);
+  frame.number(4, floor === undefined ? 0 : counter(floor.resetCount, "floor.resetCount"));
+  frame.number(4, floor === undefined ? 0 : counter(floor.restartCount, "floor.restartCount"));
+  frame.long(floor === undefined ? 0n : long(floor.clock, "floor.clock"));
+  frame.long(firmware === undefined ? 0n : long(firmware, "floor.firmwareVersion"));
+}
+
+/** PCRs that no TPM selects are left out: they do not exist. */
+function writeValues(frame: Frame, pcrs: Pcrs): void {
+  const values = banksOf(pcrs, "pcrs").flatMap(([bank, indexes]) =>
+    indexesOf(indexes, `pcrs.${bank}`)
+      .filter(([index]) => index < PCRS)
+      .map(([index, value]) => {
+        const bytes = evidence(value, `pcrs.${bank}[${index}]`, FIELD_MAX);
+        return { id: BANKS[bank].id, index, bytes };
+      }),
+  );
+  frame.number(4, values.length);
+  for (const { id, index, bytes } of values) {
+    frame.number(2, id);
+    frame.number(1, index);
+    frame.part(bytes);
+  }
+}
+
+/** The map of claim -70502 in deterministic CBOR (docs/wire-format.md): banks by TPM_ALG_ID, indexes ascending. */
+function encodeRules(pcrs: PcrPolicy["pcrs"]): Uint8Array {
+  const frame = new Frame();
+  const banks = banksOf(pcrs, "policy.pcrs");
+  frame.head(MAP, banks.length);
+  for (const [bank, indexes] of banks) {
+    const rows = indexesOf(indexes, `policy.pcrs.${bank}`);
+    frame.head(UNSIGNED, BANKS[bank].id);
+    frame.head(MAP, rows.length);
+    for (const [index, allowed] of rows) {
+      const what = `policy.pcrs.${bank}[${index}]`;
+      if (!Array.isArray(allowed)) throw new CoreError("input", `${what} must be an array.`);
+      frame.head(UNSIGNED, index);
+      frame.head(ARRAY, allowed.length);
+      for (const digest of allowed) {
+        needBytes(digest, `A digest of ${what}`);
+        if (digest.length !== BANKS[bank].bytes) {
+          throw new CoreError("input", `A digest of ${what} has ${digest.length} bytes.`);
+        }
+        frame.head(BYTES, digest.length);
+        frame.raw(digest);
+      }
+    }
+  }
+  return frame.bytes();
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null;
+}
+
+/** The banks of an object, by TPM_ALG_ID. One that is undefined is not there. */
+function banksOf<T>(banks: { readonly [bank in HashName]?: T }, what: string): [HashName, T][] {
+  if (!isObject(banks)) throw new CoreError("input", `${what} must be an object of banks.`);
+  const entries = Object.entries(banks) as [HashName, T | undefined][];
+  for (const [bank] of entries) hashId(bank);
+  return entries
+    .filter((entry): entry is [HashName, T] => entry[1] !== undefined)
+    .sort(([a], [b]) => BANKS[a].id - BANKS[b].id);
+}
+
+function indexesOf<T>(indexes: { readonly [index: number]: T }, what: string): [number, T][] {
+  if (!isObject(indexes)) throw new CoreError("input", `${what} must be an object of PCRs.`);
+  return Object.entries(indexes)
+    .map(([key, value]): [number, T] => {
+      const index = Number(key);
+      if (!/^(0|[1-9]\d{0,8})$/.test(key)) {
+        throw new CoreError("input", `${what} has a member "${key}", which is no PCR index.`);
+      }
+      return [index, value];
+    })
+    .sort(([a], [b]) => a - b);
+}
+
+/** What came from the other side. A byte more than the bound is enough for the core to see that it is too long. */
+function evidence(value: unknown, what: string, bound: number): Uint8Array {
+  needBytes(value, what);
+  return clip(value, bound);
+}
+
+function clip(value: Uint8Array, bound: number): Uint8Array {
+  return value.subarray(0, bound + 1);
+}
+
+function counter(value: unknown, what: string): number {
+  const fits = typeof value === "number" && Number.isInteger(value);
+  if (!fits || value < 0 || value > 0xffff_ffff) {
+    throw new CoreError("input", `${what} must be a whole number of 32 bits.`);
+  }
+  return value;
+}
+
+function long(value: unknown, what: string): bigint {
+  if (typeof value !== "bigint" || value < 0n || value >= 1n << 64n) {
+    throw new CoreError("input", `${what} must be a bigint of 64 bits.`);
+  }
+  return value;
+}
