@@ -118,8 +118,8 @@ export async function prepareJob(request: JobRequest): Promise<PreparedJob> {
     await closeAll(unneeded);
     const none = request.stdin === "none" ? "ignore" : stdinFd;
     let closed = false;
-    return {
-      job,
+    const prepared: PreparedJob = {
+      job: Object.freeze(job),
       warnings: unsealed(job, kept) ? ["image-unsealed"] : [],
       get program() {
         // The number of a closed descriptor may stand for another file by now.
@@ -133,9 +133,19 @@ export async function prepareJob(request: JobRequest): Promise<PreparedJob> {
         return closeAll(kept.splice(0).map(({ fd }) => fd));
       },
     };
+    PREPARED.add(Object.freeze(prepared));
+    return prepared;
   } finally {
     await closeAll(open);
   }
+}
+
+/** Every PreparedJob there is: one put together elsewhere could name other bytes than its job was judged by. */
+const PREPARED = new WeakSet<PreparedJob>();
+
+/** @throws TypeError for anything but what prepareJob returned. */
+export function requirePrepared(prepared: PreparedJob): void {
+  if (!PREPARED.has(prepared)) throw new TypeError("Only what prepareJob returned is launched.");
 }
 
 /** A file of the job's own uid can be opened for writing through /proc, though it has no name any more. */

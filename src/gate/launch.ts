@@ -14,7 +14,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { Duplex } from "node:stream";
 import { boottimeMs } from "../clock.ts";
 import { ExecError } from "./error.ts";
-import type { PreparedJob } from "./job.ts";
+import { type PreparedJob, requirePrepared } from "./job.ts";
 import { LAUNCHER } from "./launcher.ts";
 import { Lines } from "./lines.ts";
 import type { Outcome } from "./outcome.ts";
@@ -69,6 +69,7 @@ function confinements(): { readonly command: readonly string[]; readonly isolate
  * @throws ExecError exec.unsupported where no waiter can be started.
  */
 export async function launch(prepared: PreparedJob): Promise<Pending> {
+  requirePrepared(prepared);
   const faults: string[] = [];
   for (const { command, isolated } of confinements()) {
     const waiter = new Waiter(prepared, command);

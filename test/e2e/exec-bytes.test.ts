@@ -91,6 +91,7 @@ test("a job is released once, and not after it was cancelled", async () => {
     runtimeSeconds: 10,
     place: { kind: "memory", directory: null },
   });
+  await expect(launch({ ...prepared })).rejects.toThrow("Only what prepareJob returned");
   const [once, cancelled] = await Promise.all([launch(prepared), launch(prepared)]);
   await prepared.close();
   const deadlineMs = boottimeMs() + 10_000;
