@@ -1,6 +1,6 @@
 /** TPM2_GetCapability (Part 3 §30.2), in the kinds that this project asks for. */
 import { concat, type Reader, u32 } from "./structures/bytes.ts";
-import { TPM_CAP, TPM_PT } from "./structures/constants.ts";
+import { TPM_CAP, TPM_HT, TPM_PT } from "./structures/constants.ts";
 import { readPcrSelection, type TPMS_PCR_SELECTION } from "./structures/pcr.ts";
 import type { Tpm } from "./tpm.ts";
 
@@ -61,16 +61,16 @@ export async function tpmProperties(tpm: Tpm): Promise<ReadonlyMap<number, numbe
   );
 }
 
-/** The handles of one type (TPM_HT) that exist now. */
+/**
+ * The handles of one type (TPM_HT) that exist now. Loaded sessions are listed with the handles they were started with,
+ * so those of policy sessions look like saved ones (Part 2 §7.2).
+ */
 export async function handles(tpm: Tpm, type: number): Promise<number[]> {
-  const all = await list(
-    tpm,
-    TPM_CAP.HANDLES,
-    type * 0x1000000,
-    (reader) => reader.u32(),
-    (handle) => handle,
-  );
-  return all.filter((handle) => handle >>> 24 === type);
+  const first = type * 0x1000000;
+  const place = (handle: number): number => first + (handle & 0xffffff);
+  const all = await list(tpm, TPM_CAP.HANDLES, first, (reader) => reader.u32(), place);
+  // After the last handle of a type a TPM goes on with the next type's.
+  return all.filter((handle) => type === TPM_HT.LOADED_SESSION || handle >>> 24 === type);
 }
 
 /** All algorithms (TPM_ALG_ID) that the TPM implements. */

@@ -5,8 +5,7 @@ import { TPM_HT } from "./structures/constants.ts";
 import { Tpm, type TpmOptions } from "./tpm.ts";
 import { openTransport, parseTpmUri } from "./uri.ts";
 
-/** Part 1 §15.4: a saved session keeps its handle's low bytes and is listed under the policy session type. */
-const LEFTOVERS = [TPM_HT.TRANSIENT, TPM_HT.HMAC_SESSION, TPM_HT.POLICY_SESSION];
+const LEFTOVERS = [TPM_HT.TRANSIENT, TPM_HT.LOADED_SESSION, TPM_HT.SAVED_SESSION];
 
 /**
  * Frees what an earlier user left in the TPM's few slots. Only where no resource manager does so: there the handles

@@ -79,8 +79,14 @@ export function openSwtpmSocket(
   const options: NetConnectOpts = address;
   return new Promise((resolve, reject) => {
     const socket = createConnection(options);
-    const refuse = (cause: Error): void =>
-      reject(new TpmTransportError(`Cannot connect to ${where}: ${cause.message}.`, { cause }));
+    const refuse = (cause: Error & { code?: string }): void => {
+      // The queue of those who wait is full.
+      const busy =
+        cause.code === "EAGAIN" ? "it serves one client at a time, and others wait" : null;
+      reject(
+        new TpmTransportError(`Cannot connect to ${where}: ${busy ?? cause.message}.`, { cause }),
+      );
+    };
     socket.once("error", refuse);
     socket.once("connect", () => {
       socket.off("error", refuse);
