@@ -20,18 +20,16 @@ const START_MS_MAX = 10_000;
 const POLL_MS = 5;
 
 /**
- * $1 is the directory to remove at the end, or empty; $2 the log; the rest is swtpm and its arguments. The shell
- * ignores the terminal's signals, because it must outlive us to clean up. pdeathsig covers the shell's own death.
+ * $1 is the directory to remove at the end, $2 the log; the rest is swtpm and its arguments. Both shells ignore the
+ * terminal's signals, because they must outlive us to clean up. The inner one ends with our pipe, and the kernel then
+ * kills swtpm (pdeathsig): no process is killed by a number that could be another's by now.
  */
 const GUARD = `
 trap "" INT TERM HUP
-dir=$1 log=$2; shift 2
-setpriv --pdeathsig KILL -- "$@" >>"$log" 2>&1 </dev/null &
-echo "$!"
-cat >/dev/null
-kill -KILL "$!" 2>/dev/null
-wait
-if [ -n "$dir" ]; then rm -rf -- "$dir"; fi
+dir=$1 log=$2
+shift 2
+sh -c 'log=$1; shift; setpriv --pdeathsig KILL -- "$@" >>"$log" 2>&1 </dev/null & echo $!; cat >/dev/null' sh "$log" "$@"
+rm -rf -- "$dir" || { sleep 1; rm -rf -- "$dir"; }
 `;
 
 export interface SoftwareTpmOptions {
@@ -65,15 +63,16 @@ export class SoftwareTpm implements AsyncDisposable {
   /** Starts a software TPM, powered on and not yet started (TPM2_Startup is openTpm's). @throws Error with its log. */
   static async start({ template, keepIn }: SoftwareTpmOptions = {}): Promise<SoftwareTpm> {
     const directory = await mkdtemp(join(tmpdir(), "swtpm-"));
+    const state = keepIn ?? join(directory, "state");
+    const tpm = new SoftwareTpm(directory, state);
     try {
-      const state = keepIn ?? join(directory, "state");
       for (const path of [directory, state]) refuseBadPath(path);
       await mkdir(state, { recursive: true, mode: 0o700 });
       if (template !== undefined) await cp(template, state, { recursive: true });
-      const tpm = new SoftwareTpm(directory, state);
       await tpm.powerOn();
       return tpm;
     } catch (cause) {
+      await tpm.stop();
       await rm(directory, { recursive: true, force: true });
       throw cause;
     }
@@ -113,8 +112,9 @@ export class SoftwareTpm implements AsyncDisposable {
 
   async #ready(controlPath: string, log: string): Promise<void> {
     for (const end = Date.now() + START_MS_MAX; Date.now() < end; await sleep(POLL_MS)) {
-      if (await listens(controlPath)) return;
-      if (!(await isAlive(this.#pid))) break;
+      // swtpm opens one after the other; a client that leaves again does no harm.
+      if ((await listens(controlPath)) && (await listens(this.#socket))) return;
+      if ((await programOf(this.#pid)) === null) break;
     }
     const output = await readFile(log, "utf8").catch(() => "");
     throw new Error(`swtpm did not start: ${output.trim() || "it says nothing"}`);
@@ -127,8 +127,8 @@ export class SoftwareTpm implements AsyncDisposable {
 
   /** Kills swtpm, as if the power were cut; connections break. powerOn() starts it again on what it had saved. */
   async powerOff(): Promise<void> {
-    if (await isAlive(this.#pid)) process.kill(this.#pid, "SIGKILL");
-    while (await isAlive(this.#pid)) await sleep(POLL_MS);
+    if ((await programOf(this.#pid))?.includes("swtpm")) process.kill(this.#pid, "SIGKILL");
+    while (await listens(this.#socket)) await sleep(POLL_MS);
   }
 
   /** Stops and continues the process: a TPM that hangs. */
@@ -163,13 +163,12 @@ function refuseBadPath(path: string): void {
   }
 }
 
-/** Whether the process runs; one that ended and was not waited for has no executable any more. */
-async function isAlive(pid: number): Promise<boolean> {
+/** The program that a process runs; null where it has ended. Its number may be another's by then. */
+async function programOf(pid: number): Promise<string | null> {
   try {
-    await readlink(`/proc/${pid}/exe`);
-    return true;
+    return await readlink(`/proc/${pid}/exe`);
   } catch {
-    return false; // gone, or a zombie
+    return null; // gone, or a zombie
   }
 }
 
