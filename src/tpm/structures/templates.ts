@@ -56,6 +56,22 @@ const p256 = (
   y: coordinate,
 });
 
+/**
+ * A storage primary: a parent of our own, or a key to salt sessions with where the EK may not be used. ECC P-256, as in
+ * the TCG's Provisioning Guidance 1.0 §7.5.1.
+ */
+export const STORAGE_TEMPLATE: TPMT_PUBLIC = p256(
+  A.fixedTPM |
+    A.fixedParent |
+    A.sensitiveDataOrigin |
+    A.userWithAuth |
+    A.noDA |
+    A.restricted |
+    A.decrypt,
+  EMPTY,
+  new Uint8Array(32),
+);
+
 /** One way in which vendors make EKs. */
 export interface EkTemplate {
   /** As the profile names it. */
