@@ -233,8 +233,7 @@ function reportRequest(bytes: Span): void {
   o.jobLength = lenOf(evidence.job);
   o.runtimeSeconds = policy.runtimeSeconds();
   o.mark = charter.findClass(elementAt(0).className) && charter.classMark ? 1 : 0;
-  o.expiry = min(min(charter.exp, snapshot.exp), min(chain.expiry(), node.exp));
-  if (result != 0) o.expiry = min(o.expiry, plane.exp);
+  if (o.proven == REQUIRED) o.expiry = expiry();
   o.elements = chain.count;
   for (let i: u32 = 0; i < chain.count; i++) {
     const at = RESULT + ELEMENTS_AT + i * ELEMENT_BYTES;
@@ -246,6 +245,12 @@ function reportRequest(bytes: Span): void {
   for (let i: u32 = 0; i < policyCount; i++) {
     memory.copy(RESULT + POLICIES_AT + (i << 5), policyAt(i).digest, 32);
   }
+}
+
+/** The earliest end of anything that an allowed decision rests on. */
+function expiry(): u64 {
+  const earliest = min(min(charter.exp, snapshot.exp), min(chain.expiry(), node.exp));
+  return result == 0 ? earliest : min(earliest, plane.exp);
 }
 
 function reportCounters(): void {

@@ -30,7 +30,7 @@ const POLICY_BYTES: u32 = 64;
 const POLICIES = memory.data(8 * 64, 8);
 const DIGESTS = memory.data(8 * 32, 8);
 
-/** Policies read by `judgePolicies`. */
+/** Policies read by `judgePolicies`; 0 where one of them is malformed. */
 export let count: u32 = 0;
 
 export function policyAt(place: u32): Policy {
@@ -109,15 +109,17 @@ function isSigned(): bool {
  * other document is there, none twice; 4. each is an active alternative of its name; 5. each is signed to the threshold.
  */
 export function judgePolicies(list: Span): bool {
+  count = 0;
   const r = LIST.open(list);
-  count = r.array(0, limits.policies);
-  for (let i: u32 = 0; i < count; i++) {
+  const presented = r.array(0, limits.policies);
+  for (let i: u32 = 0; i < presented; i++) {
     const p = policyAt(i);
     p.digest = DIGESTS + (i << 5);
     const fault = openPolicy(p, r.bytes(0, u32.MAX_VALUE));
     const sound = fault == Fault.NONE && same(domain, charter.domain) && !isRepeated(i);
     if (!check(sound, Code.POLICY_MALFORMED)) return false;
   }
+  count = presented;
   if (!check(markNamed(), Code.POLICY_MISSING)) return false;
   let holds = true;
   for (let i: u32 = 0; i < count; i++) {

@@ -47,7 +47,7 @@ export interface ReadRequest {
   readonly job: Uint8Array;
   readonly elements: readonly ElementUse[];
   readonly policies: readonly Uint8Array[];
-  /** The earliest expiry of all that the decision rests on, Unix seconds. */
+  /** The earliest expiry of all that an allowed decision rests on, Unix seconds; 0 in a denial. */
   readonly expires: number;
   readonly runtimeSeconds: number;
   /** The grant's class asks for a mark in the log (break-glass). */

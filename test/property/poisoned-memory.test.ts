@@ -1,0 +1,98 @@
+/** Whatever earlier calls left in the core's memory has no say: all that is not a constant is overwritten with noise. */
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { CODE_LIST } from "../../src/core/index.ts";
+import type { Exports } from "../../src/core/instance.ts";
+import { readVerdict } from "../../src/core/verdict.ts";
+import { denialCase } from "../support/denials.ts";
+import { seededRandom } from "../support/random.ts";
+import { makeWorld } from "../support/world.ts";
+
+const SEED = 7;
+const MARGIN = 64;
+const wasm = readFileSync("src/core/wasm/core.simd.wasm");
+
+/** Where the module's constants lie: the active segments of its data section (WebAssembly core §5.5.14). */
+function constants(): { readonly start: number; readonly end: number }[] {
+  let at = 8;
+  const leb = (): number => {
+    let value = 0;
+    for (let shift = 0; ; shift += 7) {
+      const byte = wasm[at++] ?? 0;
+      value |= (byte & 0x7f) << shift;
+      if (byte < 0x80) return value;
+    }
+  };
+  while (wasm[at] !== 11) {
+    at++;
+    const length = leb();
+    at += length;
+  }
+  at++;
+  leb();
+  return Array.from({ length: leb() }, () => {
+    expect([wasm[at], wasm[at + 1]]).toEqual([0, 0x41]); // active, i32.const
+    at += 2;
+    const start = leb();
+    expect(wasm[at++]).toBe(0x0b);
+    const length = leb();
+    at += length;
+    return { start, end: start + length };
+  });
+}
+
+/** Tables that the module computes once, when it starts: what is not zero in a fresh instance, with a margin. */
+function tables(fresh: Uint8Array): { readonly start: number; readonly end: number }[] {
+  const runs: { start: number; end: number }[] = [];
+  for (const [at, byte] of fresh.entries()) {
+    if (byte === 0) continue;
+    const last = runs.at(-1);
+    if (last !== undefined && at < last.end + MARGIN) last.end = at + MARGIN;
+    else runs.push({ start: at - MARGIN, end: at + MARGIN });
+  }
+  return runs;
+}
+
+type Ranges = readonly { readonly start: number; readonly end: number }[];
+
+function poison(memory: Uint8Array, kept: Ranges, random: () => number): void {
+  const noise = new Uint32Array(1 << 14);
+  let at = 0;
+  for (const { start, end } of [...kept, { start: memory.length, end: memory.length }]) {
+    for (; at < start; ) {
+      for (let i = 0; i < noise.length; i++) noise[i] = random() * 2 ** 32;
+      const bytes = new Uint8Array(noise.buffer, 0, Math.min(noise.byteLength, start - at));
+      memory.set(bytes, at);
+      at += bytes.length;
+    }
+    at = Math.max(at, end);
+  }
+}
+
+test(`noise in all scratch changes no verdict (seed ${SEED})`, async () => {
+  const module = await WebAssembly.compile(wasm);
+  const start = () => new WebAssembly.Instance(module).exports as unknown as Exports;
+  const decide = (core: Exports, bytes: Uint8Array) => {
+    new Uint8Array(core.memory.buffer).set(bytes, core.input());
+    core.decide(bytes.length, 1);
+    return readVerdict(core, bytes);
+  };
+  const world = makeWorld();
+  const cases = [await world.caseBytes()];
+  for (const code of CODE_LIST) {
+    const bytes = await denialCase(world, code);
+    if (bytes !== null) cases.push(bytes);
+  }
+  const clean = cases.map((bytes) => decide(start(), bytes));
+  expect(clean[0]?.allow).toBe(true);
+
+  const used = start();
+  const memory = new Uint8Array(used.memory.buffer);
+  const random = seededRandom(SEED);
+  const kept = [...constants(), ...tables(memory)].sort((one, other) => one.start - other.start);
+  const order = cases.map((_, i) => i).sort(() => random() - 0.5);
+  for (const [place, i] of order.entries()) {
+    if (place % 8 === 0) poison(memory, kept, random);
+    expect(decide(used, cases[i] ?? new Uint8Array(0))).toEqual(clean[i]);
+  }
+}, 120_000);
