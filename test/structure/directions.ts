@@ -35,6 +35,9 @@ const CODEC_MAY_IMPORT = ["codec", "abi", "generated"];
 /** src/: files that everything may import and that import nothing but each other. */
 const LEAVES = ["errors", "limits", "clock", "random", "private"];
 
+/** src/: what a program that embeds Portcullis may use; cli composes it. */
+const LIBRARY = "agent client core domain enroll gate log plane store tpm wire".split(" ");
+
 /** src/: what an area may import beside itself and the leaves: areas, folders or files of areas. */
 const AREAS: Readonly<Record<string, readonly string[]>> = {
   ...Object.fromEntries(LEAVES.map((leaf) => [leaf, []])),
@@ -44,16 +47,15 @@ const AREAS: Readonly<Record<string, readonly string[]>> = {
   store: [],
   log: ["store/contract", "wire"],
   enroll: ["core", "wire", "tpm/structures"],
+  // What the holders of the domain's keys do: make, sign and publish its objects.
+  domain: ["wire"],
   client: ["wire"],
   agent: ["tpm", "wire"],
   gate: ["core", "wire", "log", "store/contract"],
   plane: ["core", "enroll", "log", "store/contract", "wire"],
   server: ["plane"],
-  index: ["agent", "client", "core", "enroll", "gate", "log", "plane", "store", "tpm", "wire"],
-  cli: [
-    ...["agent", "client", "core", "enroll", "gate", "log", "plane", "server", "store", "tpm"],
-    ...["wire", "../swtpm"],
-  ],
+  index: LIBRARY,
+  cli: [...LIBRARY, "server", "../swtpm"],
 };
 
 /** Packages, and Node's modules that reach beyond memory and files: each with its only homes. */
