@@ -58,23 +58,24 @@ export interface GateRun {
   >;
 }
 
-/** Starts the gate of exec-gate.ts. `extra` become its descriptors 4 and up, inherited without O_CLOEXEC. */
+/** Starts the gate of exec-gate.ts. `input` is what it reads, or a descriptor; `extra` become its descriptors 4 and up, inherited without O_CLOEXEC. */
 export function startGate(
   user: User,
   config: GateConfig,
   {
     input,
     extra = [],
-  }: { input?: Uint8Array; extra?: readonly ("pipe" | "ignore" | number)[] } = {},
+  }: { input?: Uint8Array | number; extra?: readonly ("pipe" | "ignore" | number)[] } = {},
 ): GateRun {
   const [file = "", ...args] = [...user.prefix, process.execPath, GATE, JSON.stringify(config)];
   const env = { ...process.env, PORTCULLIS_GATE_SECRET: "of the gate" };
+  const stdin = typeof input === "number" ? input : "pipe";
   const child: ChildProcess = spawn(file, args, {
     env,
-    stdio: ["pipe", "pipe", "pipe", "pipe", ...extra],
+    stdio: [stdin, "pipe", "pipe", "pipe", ...extra],
   });
   child.stdin?.on("error", () => undefined); // a job may end without reading its input
-  child.stdin?.end(input);
+  if (typeof input !== "number") child.stdin?.end(input);
   const collected: Buffer[][] = [[], [], []];
   const listeners: (() => void)[] = [];
   [1, 2, 3].forEach((fd, i) => {

@@ -1,8 +1,11 @@
+import { execFileSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import {
   chmodSync,
+  closeSync,
   existsSync,
   mkdtempSync,
+  openSync,
   readFileSync,
   readlinkSync,
   rmSync,
@@ -76,6 +79,18 @@ async function expectNothingLeft(mark: string, family: readonly number[]): Promi
 const everyone = [...users, ...(usable(bareUser) ? [bareUser] : [])];
 
 describe.each(everyone)("when the gate of $name is killed", (user) => {
+  test("while it waits for the end of its input, nothing is left", async () => {
+    const job = { executable: "/bin/cat", argv: ["cat"], stdin: "content" } as const;
+    const path = join(dir, randomUUID());
+    execFileSync("mkfifo", [path]);
+    const fifo = openSync(path, "r+"); // its own writer: it never ends
+    const gate = startGate(user, job, { input: fifo });
+    const reading = (): boolean => familyOf(gate.child.pid ?? -1).length > 1;
+    expect(await eventually(reading)).toBe(true);
+    await expectNothingLeft("no mark", killGate(gate));
+    closeSync(fifo);
+  });
+
   test("before release, nothing has run and nothing is left", async () => {
     const { mark, ran, gate } = cling(user, { hold: "/nonexistent" });
     expect(await gate.said("ready")).toBe(true);
