@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { PrivateError } from "../../../src/private.ts";
+import { type CborMap, type CborValue, decode, encode } from "../../../src/wire/cbor.ts";
 import { WireError } from "../../../src/wire/error.ts";
 import { readKeyFile, writeKeyFile } from "../../../src/wire/key-files.ts";
 import {
@@ -17,6 +18,7 @@ import {
   thumbprint,
   verifySignature,
 } from "../../../src/wire/keys.ts";
+import { encodePlain, parsePlain } from "../../../src/wire/objects.ts";
 import { nodeKey, testSigner } from "../../support/keys.ts";
 import { hex, refusal, unhex } from "../../support/wire.ts";
 
@@ -104,6 +106,18 @@ describe("key files", () => {
     expect((await readKeyFile(file)).equals(key)).toBe(true);
   });
 
+  test("the mode does not depend on the umask", async () => {
+    for (const umask of [0o000, 0o277]) {
+      const before = process.umask(umask);
+      try {
+        const { file } = await made();
+        expect((await stat(file)).mode & 0o7777).toBe(0o600);
+      } finally {
+        process.umask(before);
+      }
+    }
+  });
+
   test("a key is never overwritten", async () => {
     const { file, key } = await made();
     await expect(writeKeyFile(file, generateKey("P-256"))).rejects.toThrow(/never overwritten/);
@@ -161,5 +175,27 @@ describe("key files", () => {
       expect(String(error)).toMatch(message);
       expect(String(error)).not.toMatch(/AAAA|MII/);
     }
+  });
+});
+
+describe("one key has one encoding (one key counted twice: GHSA-9vcr-p3rj-q5q6)", () => {
+  const signer = testSigner("keys test", "P-256");
+  const good = decode(encodePlain("key", signer.key)) as CborMap;
+  const x = good.get(-2) as Uint8Array;
+  const changes: [string, [number, CborValue][]][] = [
+    ["a kid of its own", [[2, x]]],
+    ["an algorithm of its own", [[3, -9]]],
+    ["key operations", [[4, [2]]]],
+    ["a compressed point", [[-3, true]]],
+    ["a coordinate without its leading zero", [[-2, x.subarray(1)]]],
+    ["a coordinate with one more", [[-2, Uint8Array.of(0, ...x)]]],
+    ["the private key", [[-4, x]]],
+    ["another curve of the same width", [[-1, 8]]], // secp256k1
+    ["a curve of another key type", [[-1, 6]]],
+    ["another key type", [[1, 4]]],
+  ];
+  test.each(changes)("%s is refused", (_why, entries) => {
+    const bytes = encode(new Map([...good, ...entries]));
+    expect(refusal(() => parsePlain("key", bytes)).code).toBe("wire.shape");
   });
 });

@@ -6,6 +6,8 @@ import {
   decode,
   encode,
 } from "../../../src/wire/cbor.ts";
+import * as cose from "../../../src/wire/cose.ts";
+import { COSE_SIGN } from "../../../src/wire/cose.ts";
 import { WireError } from "../../../src/wire/error.ts";
 import {
   encodePayload,
@@ -16,6 +18,7 @@ import {
   signPayload,
 } from "../../../src/wire/objects.ts";
 import { PLAIN, type PlainKind, SIGNED, type SignedKind } from "../../../src/wire/registry.ts";
+import { testSigner } from "../../support/keys.ts";
 import { mutations } from "../../support/mutations.ts";
 import { PLAIN_SAMPLES, SIGNED_SAMPLES, world } from "../../support/samples.ts";
 import { refusal, unhex } from "../../support/wire.ts";
@@ -57,6 +60,16 @@ describe.each(SIGNED_KINDS)("%s", (kind) => {
       const bytes = await signPayload(kind, encode(map), [stranger]);
       expect(refusal(() => parseSigned(kind, bytes)).message).toMatch(/unknown key/);
     }
+  });
+
+  test("the typ under the other tag is refused", async () => {
+    const { tag, typ } = SIGNED[kind];
+    const payload = encodePayload(kind, SIGNED_SAMPLES[kind]);
+    const swapped =
+      tag === COSE_SIGN
+        ? await cose.sign1(typ, payload, stranger)
+        : await cose.sign(typ, payload, [stranger]);
+    expect(refusal(() => parseSigned(kind, swapped)).message).toMatch(`stands under tag ${tag}`);
   });
 
   test("an object of any other kind is refused (CVE-2022-35929, CVE-2022-35930)", async () => {
@@ -251,6 +264,15 @@ describe("bounds of single claims", () => {
 
   const signObjectNow = (count: number) =>
     signObject("grant", SIGNED_SAMPLES.grant, [stranger, ...Array(count - 1).fill(stranger)]);
+
+  test("nine signers, when read; a charter may have sixteen", async () => {
+    const many = Array.from({ length: 16 }, (_, i) => testSigner(`signer ${i}`));
+    const payload = (kind: "snapshot" | "charter") => encodePayload(kind, SIGNED_SAMPLES[kind]);
+    const snapshot = await cose.sign(SIGNED.snapshot.typ, payload("snapshot"), many.slice(0, 9));
+    expect(refusal(() => parseSigned("snapshot", snapshot)).message).toMatch(/at most 8/);
+    const charter = await cose.sign(SIGNED.charter.typ, payload("charter"), many);
+    expect(parseSigned("charter", charter).message.signatures).toHaveLength(16);
+  });
 
   test("lists that must be sorted are sorted when made, and refused unsorted", async () => {
     const [a, b] = [new Uint8Array(7), new Uint8Array(8)];
