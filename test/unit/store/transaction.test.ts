@@ -190,6 +190,14 @@ describe("the ledger", () => {
     expect(await home.store.uses([digest(61)])).toEqual([0]);
   });
 
+  test("a request is known as long as an element's expiry is not below the time floor", async () => {
+    await claim(50, element(60, 1, 500));
+    await raise({ timeSeconds: 500 });
+    expect(await claim(50, element(62, 1))).toBe("request");
+    await raise({ timeSeconds: 501 });
+    expect(await claim(50, element(62, 1))).toBeNull();
+  });
+
   test("what was dropped cannot be claimed again with the clock turned back", async () => {
     await claim(50, element(60, 1, 500));
     await raise({ timeSeconds: 501 });
