@@ -10,14 +10,6 @@ export type LogErrorCode =
   | "log.case" // a stored case is absent or not the one that its name promises
   | "log.owner"; // this system does not say who its processes are
 
-export class LogError extends PortcullisError {
-  declare readonly code: LogErrorCode;
-
-  constructor(code: LogErrorCode, message: string, options?: { readonly cause?: unknown }) {
-    super(code, message, options);
-  }
-}
-
 export type LedgerErrorCode =
   | "ledger.request" // this request was claimed before
   | "ledger.use" // an element has no use left: another run claimed it first
@@ -48,8 +40,20 @@ export type TamperCode =
   | "log.shorter" // an earlier head, kept elsewhere, is larger than the log
   | "log.forked"; // an earlier head, kept elsewhere, is of another history
 
+export class LogError extends PortcullisError {
+  declare readonly code: LogErrorCode | TamperCode;
+
+  constructor(
+    code: LogErrorCode | TamperCode,
+    message: string,
+    options?: { readonly cause?: unknown },
+  ) {
+    super(code, message, options);
+  }
+}
+
 /** The log is not what was written. `index` is the leaf that is wrong; for a head, the last leaf below it. */
-export class LogTampered extends PortcullisError {
+export class LogTampered extends LogError {
   declare readonly code: TamperCode;
   readonly index: number;
 

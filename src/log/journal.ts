@@ -4,13 +4,14 @@
  * nothing may be started.
  */
 import { randomBytes } from "node:crypto";
-import type {
-  Counters,
-  ElementUse,
-  Floors,
-  OpenRun,
-  Store,
-  Transaction,
+import {
+  type Counters,
+  type ElementUse,
+  type Floors,
+  type OpenRun,
+  type Store,
+  StoreError,
+  type Transaction,
 } from "../store/contract.ts";
 import { signCheckpoint } from "./checkpoint.ts";
 import { LedgerConflict, type LedgerErrorCode, LogError, LogTampered } from "./error.ts";
@@ -85,6 +86,7 @@ export class Journal {
    * @throws LedgerConflict when another run was first: nothing is written.
    * @throws LogError `log.unwritable` when it could not be made durable. It may have been all the same: then the use is
    * spent and the run becomes aborted.
+   * @throws StoreError `store.busy` when other processes wrote for too long: nothing is written.
    */
   async claim({ requestDigest, elements, proven, leaf }: Claim): Promise<Recorded> {
     const { run } = leaf;
@@ -116,7 +118,7 @@ export class Journal {
    * another decision may have proven more in the meantime, and the leaf is written all the same.
    *
    * @throws LogError `log.closed` for an outcome of a run that is not open (a repeated call, for one); nothing is
-   * written. `log.unwritable` as for claim; an outcome may be recorded again.
+   * written. `log.unwritable` and StoreError as for claim; an outcome may be recorded again.
    */
   async record({ proven, leaf }: Entry): Promise<Recorded> {
     const closes = leaf.event === "outcome" ? leaf.run : null;
@@ -187,8 +189,9 @@ export class Journal {
     try {
       return await step();
     } catch (cause) {
-      const told = [LedgerConflict, LogTampered, LogError].some((kind) => cause instanceof kind);
-      if (told) throw cause;
+      if (cause instanceof LedgerConflict || cause instanceof LogError) throw cause;
+      // The store waits for its turn before it writes: nothing was written, and asking again may help.
+      if (cause instanceof StoreError && cause.code === "store.busy") throw cause;
       const why = cause instanceof Error ? cause.message : String(cause);
       throw new LogError("log.unwritable", `The audit log was not written: ${why}`, { cause });
     }

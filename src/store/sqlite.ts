@@ -11,16 +11,7 @@
  * every value is checked as it is read.
  */
 import { randomBytes } from "node:crypto";
-import {
-  chmodSync,
-  closeSync,
-  fsyncSync,
-  linkSync,
-  mkdirSync,
-  openSync,
-  rmSync,
-  type Stats,
-} from "node:fs";
+import { closeSync, fsyncSync, linkSync, mkdirSync, openSync, rmSync, type Stats } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { monotonicMs } from "../clock.ts";
@@ -194,15 +185,19 @@ export class SqliteStore extends SqliteReader implements Store {
     throw new StoreError("store.closed", `The store ${this.#path} is ${this.#state}.`);
   }
 
-  /** Writes a consistent copy to `path`, which must not exist, and makes it durable. */
+  /** Writes a consistent copy to `path`, which must not exist, and makes it durable; or leaves nothing there. */
   async backup(path: string): Promise<void> {
     this.#check();
     const file = resolve(path);
     onDisk(`create ${file}`, () => closeSync(openSync(file, "wx", 0o600)));
-    this.sql.run("VACUUM INTO ?", file);
-    chmodSync(file, 0o600);
-    onDisk(`sync ${file}`, () => syncPath(file));
-    syncFolder(dirname(file));
+    try {
+      this.sql.run("VACUUM INTO ?", file);
+      onDisk(`sync ${file}`, () => syncPath(file));
+      syncFolder(dirname(file));
+    } catch (error) {
+      rmSync(file, { force: true });
+      throw error;
+    }
   }
 
   /** Waits for transactions under way, then closes. A second call does nothing. */

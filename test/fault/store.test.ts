@@ -255,10 +255,63 @@ describe("a log that cannot be written, also as root", () => {
     rmSync(`${home.path}-gone`, { recursive: true, force: true });
   });
 
-  test("held by another process for too long", async () => {
+  test("held by another process for too long: store.busy, which may be retried", async () => {
     const impatient = openSqliteStore(home.file, { busyMs: 20 });
-    await home.store.transact(() => attempts(impatient));
+    const busy = expect.objectContaining({ name: "StoreError", code: "store.busy" });
+    const claim = claimOf(50, ELEMENT, 3);
+    await home.store.transact(async () => {
+      await expect(journalOf(impatient).claim(claim)).rejects.toThrow(busy);
+    });
+    expect((await journalOf(impatient).claim(claim)).index).toBe(0);
     await impatient.close();
+  });
+
+  // A file system of its own, in a mount namespace that ends with the shell.
+  const namespace = ["--user", "--map-root-user", "--mount", "sh", "-ec"];
+  const mounts = spawnSync("unshare", [...namespace, "mount -t tmpfs none /mnt"]).status === 0;
+  const mounted = (script: string) => {
+    const parameters = [home.path, process.execPath, CLAIMANT];
+    const { stdout, stderr, status } = spawnSync("unshare", [...namespace, script, ...parameters], {
+      encoding: "utf8",
+    });
+    expect(`${status} ${stderr}`).toBe("0 ");
+    return stdout.trim().split("\n");
+  };
+
+  test.skipIf(!mounts)("on a file system that is full", async () => {
+    await home.store.close();
+    const lines = mounted(`
+      mount -t tmpfs -o size=600k,mode=700 none /mnt
+      cp -p "$0"/state.db /mnt/
+      "$1" "$2" /mnt/state.db 1001 400 60 999
+      cp -p /mnt/state.db* "$0"/`);
+    const claimed = lines.filter((line) => line.startsWith("claimed")).length;
+    expect(claimed).toBeGreaterThan(0);
+    expect(lines.at(-1)).toMatch(/^refused \d+ log\.unwritable store\.(full|failed)$/);
+    const store = openSqliteStore(home.file);
+    const { events } = await verifyLog(store, { origin: ORIGIN, verifier: SIGNER.verifier });
+    expect(events.intent).toBe(claimed);
+    expect(await store.uses([digest(ELEMENT)])).toEqual([claimed]);
+    await store.close();
+  });
+
+  test.skipIf(!mounts)("on a file system remounted read-only", async () => {
+    await home.store.close();
+    const lines = mounted(`
+      mount -t tmpfs -o mode=700 none /mnt
+      cp -p "$0"/state.db /mnt/
+      "$1" "$2" /mnt/state.db 1001 1 60 999
+      mount -o remount,ro /mnt
+      "$1" "$2" /mnt/state.db 1003 1 60 999`);
+    expect(lines).toHaveLength(2);
+    expect(lines[0]).toBe("claimed 1001 0");
+    expect(lines[1]).toMatch(/^(unopened|refused 1003 log\.unwritable) store\.(readonly|failed)$/);
+  });
+
+  test.each(["-wal", "-shm"])("a folder at the place of state.db%s", async (side) => {
+    await home.store.close();
+    mkdirSync(home.file + side, { mode: 0o700 });
+    expect(() => openSqliteStore(home.file)).toThrow(/is not a file: move it away/);
   });
 
   test("closed", async () => {

@@ -4,12 +4,12 @@
  * wait for a line on standard input first.
  */
 import { once } from "node:events";
+import { type Store, StoreError } from "../../src/store/contract.ts";
 import { openSqliteStore } from "../../src/store/sqlite.ts";
 import { claimOf, digest, journalOf, outcome, PROVEN } from "./journal.ts";
 
 const [file = "", first = "", count = "", element = "", max = "", wait] = process.argv.slice(2);
-const store = openSqliteStore(file);
-const journal = journalOf(store);
+const journal = journalOf(open());
 if (wait === "start") {
   process.stdout.write("ready\n");
   await once(process.stdin, "data");
@@ -27,3 +27,13 @@ for (let request = Number(first); request < Number(first) + Number(count); reque
   }
 }
 process.exit(0);
+
+function open(): Store {
+  try {
+    return openSqliteStore(file);
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error;
+    process.stdout.write(`unopened ${error.code}\n`);
+    return process.exit(0);
+  }
+}

@@ -35,6 +35,8 @@ test("a killed process that nobody waited for is dead", async () => {
   const parent = spawn("sh", ["-c", "sleep 60 & echo $!; exec sleep 60"]);
   const [line] = await once(parent.stdout, "data");
   const pid = Number(String(line));
+  // Until then it is the shell, which would wait for it.
+  await expect.poll(() => readFileSync(`/proc/${parent.pid}/comm`, "latin1")).toBe("sleep\n");
   const owner = ownerOf(pid);
   expect(mayLive(owner, self)).toBe(true);
   process.kill(pid, "SIGKILL");
