@@ -122,15 +122,18 @@ export class Journal {
    */
   async record({ proven, leaf }: Entry): Promise<Recorded> {
     const closes = leaf.event === "outcome" ? leaf.run : null;
-    const recorded = await this.#durably(async (transaction) => {
-      if (closes !== null && !(await transaction.closeRun(closes))) {
-        throw new LogError("log.closed", "This run is not open: its end is recorded already.");
-      }
-      if (proven !== null) await raise(transaction, proven, () => undefined);
-      return this.#append(transaction, leaf);
-    });
-    if (closes !== null) this.#running.delete(hex(closes));
-    return recorded;
+    try {
+      return await this.#durably(async (transaction) => {
+        if (closes !== null && !(await transaction.closeRun(closes))) {
+          throw new LogError("log.closed", "This run is not open: its end is recorded already.");
+        }
+        if (proven !== null) await raise(transaction, proven, () => undefined);
+        return this.#append(transaction, leaf);
+      });
+    } finally {
+      // Recorded or not, the job has ended: if nobody tries again, abortOpenRuns finds the run.
+      if (closes !== null) this.#running.delete(hex(closes));
+    }
   }
 
   /** Whether a run may still be under way: of this object while it is, of another process while that lives. */

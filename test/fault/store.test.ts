@@ -104,6 +104,14 @@ describe("every write fails twice", () => {
     expect((await verified()).events.outcome).toBe(1);
   });
 
+  test("an outcome that could not be recorded leaves its run to be aborted by this process too", async () => {
+    const journal = journalOf(faultyStore(home.store, CLAIM_WRITES, "lost"));
+    await journal.claim(claim);
+    await expect(journal.record(entry)).rejects.toThrow(unwritable);
+    expect(await journal.abortOpenRuns(200)).toHaveLength(1);
+    expect((await verified()).open).toEqual([]);
+  });
+
   test.each(both(4))("abort, write %i %s", async (at, fault) => {
     await journalOf(home.store).claim(claim);
     const dead = () => false;
