@@ -309,9 +309,9 @@ const receipt = claims({
   checkpoint: required(-70708, tuple({ size: uint(), root: digest })),
 });
 
-// The case. What is signed inside it stays bytes: absent items are empty, and the core judges each where it stands.
-const raw = (max: number) => bytes({ min: 0, max });
-const signed = raw(LIMITS.caseBytes);
+// The case. Its parts stay bytes of any size: absent ones are empty, and the core judges each where it stands, so that
+// a damaged part is denied for what it is.
+const part = bytes({ min: 0, max: LIMITS.caseBytes });
 const PCR_VALUES = 24 * 16; // TPML_PCR_SELECTION holds up to 16 banks (HASH_COUNT)
 const context = claims({
   role: required(1, choice({ gate: 0, plane: 1 })),
@@ -357,29 +357,29 @@ const context = claims({
   ),
 });
 const slot = tuple({
-  attest: raw(LIMITS.attestBytes),
-  signature: raw(LIMITS.tpmSignatureBytes),
+  attest: part,
+  signature: part,
   index: uint(),
   size: uint(),
   path: list(digest, { max: LIMITS.pathHashes }),
 });
 const evidence = claims({
-  charters: required(1, list(signed, { max: LIMITS.charters })),
-  snapshot: required(2, signed),
-  statusList: required(3, raw(LIMITS.statusBytes)),
-  elements: required(4, list(signed, { max: LIMITS.elements })),
-  proof: required(5, nullable(signed)),
-  node: required(6, signed),
-  job: required(7, raw(LIMITS.jobBytes)),
-  policies: required(8, list(signed, { max: LIMITS.policies })),
+  charters: required(1, list(part, { max: LIMITS.charters })),
+  snapshot: required(2, part),
+  statusList: required(3, part),
+  elements: required(4, list(part, { max: LIMITS.elements })),
+  proof: required(5, nullable(part)),
+  node: required(6, part),
+  job: required(7, part),
+  policies: required(8, list(part, { max: LIMITS.policies })),
   tpm: required(
     9,
     tuple({
       type: choice({ tpm2: 1 }),
       slot,
-      pcrs: list(bytes({ min: 1, max: 64 }), { max: PCR_VALUES }),
-      eventLog: nullable(raw(LIMITS.eventLogBytes)),
-      ima: nullable(raw(LIMITS.imaBytes)),
+      pcrs: list(part, { max: PCR_VALUES }),
+      eventLog: nullable(part),
+      ima: nullable(part),
     }),
   ),
   purpose: required(10, choice({ start: 0, lease: 1 })),
@@ -391,7 +391,7 @@ const caseShape = tuple({
   version: uint(1, 1),
   context,
   evidence,
-  result: nullable(signed),
+  result: nullable(part),
 });
 
 /** The objects that stand alone as deterministic CBOR, unsigned. */

@@ -40,10 +40,11 @@ const plain = {
   job: { malformed: ["policy.job"], bytesOf: (built) => built.job },
 } as const satisfies { readonly [kind: string]: Target };
 type Kind = keyof typeof signed | keyof typeof plain;
-const isSigned = (kind: Kind): kind is keyof typeof signed => Object.hasOwn(signed, kind);
+type Readable = Kind | "case";
+const isSigned = (kind: Readable): kind is keyof typeof signed => Object.hasOwn(signed, kind);
 
 /** Why the registry refuses the bytes, null where it reads them. */
-function objection(kind: Kind, bytes: Uint8Array): string | null {
+function objection(kind: Readable, bytes: Uint8Array): string | null {
   try {
     if (isSigned(kind)) parseSigned(kind, bytes);
     else parsePlain(kind, bytes);
@@ -55,9 +56,14 @@ function objection(kind: Kind, bytes: Uint8Array): string | null {
 }
 
 /** Where the two may differ, each for its reason. */
-function mayDiffer(kind: Kind, why: string | null, mutated: CborValue): boolean {
+function mayDiffer(kind: Readable, why: string | null, mutated: CborValue): boolean {
   // A Name's four sizes: the core compares the Names that matter byte for byte, and bounds the others.
-  if (kind === "node" && why !== null && /22 or 34 or 50 or 66 bytes/.test(why)) return true;
+  if (
+    (kind === "node" || kind === "case") &&
+    why !== null &&
+    /22 or 34 or 50 or 66 bytes/.test(why)
+  )
+    return true;
   const domain = mutated instanceof Map ? mutated.get(3) : null;
   return kind === "policy" && why === null && domain !== world.domain;
 }
@@ -93,5 +99,22 @@ test.each(kinds)("core and registry agree on every %s", async (kind) => {
   await fc.assert(
     fc.asyncProperty(fc.nat(all.length - 1), (i) => compare(kind, all[i] ?? null, target)),
     { numRuns: 40, verbose: fc.VerbosityLevel.None },
+  );
+});
+
+test("core and registry agree on what is a case at all", async () => {
+  const lease = await world.build({ purpose: "lease", run: new Uint8Array(32), holder: "node" });
+  const all = [base, lease].flatMap(({ bytes }) => [...mutations(decode(bytes))]);
+  fc.assert(
+    fc.property(fc.constantFrom(...all), (mutated) => {
+      const bytes = encode(mutated);
+      const why = objection("case", bytes);
+      if (mayDiffer("case", why, mutated)) return;
+      expect({ why, code: core.decide(bytes).code === "internal.case" }).toEqual({
+        why,
+        code: why !== null,
+      });
+    }),
+    { numRuns: 300 },
   );
 });

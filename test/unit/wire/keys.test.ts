@@ -107,14 +107,16 @@ describe("key files", () => {
   });
 
   test("the mode does not depend on the umask", async () => {
-    for (const umask of [0o000, 0o277]) {
+    const { directory, key } = await made();
+    for (const umask of [0o000, 0o377]) {
+      const file = join(directory, `umask-${umask}.pem`);
       const before = process.umask(umask);
       try {
-        const { file } = await made();
-        expect((await stat(file)).mode & 0o7777).toBe(0o600);
+        await writeKeyFile(file, key);
       } finally {
         process.umask(before);
       }
+      expect((await stat(file)).mode & 0o7777).toBe(0o600);
     }
   });
 
