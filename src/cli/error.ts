@@ -8,7 +8,10 @@ export class UsageError extends PortcullisError {
   }
 }
 
-/** What a verb could not do, for a reason that is the operator's to mend: wrong input, wrong files, wrong permissions. */
+/**
+ * What a verb could not do, for a reason that is the operator's to mend: wrong input, wrong files,
+ * wrong permissions.
+ */
 const USAGE = [
   "usage",
   "domain.input",
@@ -31,7 +34,10 @@ const USAGE = [
 ];
 const RETRY = ["domain.conflict", "store.busy"];
 
-/** The documented exit code of an error that this project throws on purpose; 70 where nothing else is said. */
+/**
+ * The documented exit code of an error that this project throws on purpose; 70 where nothing else
+ * is said.
+ */
 export function exitCodeOf(error: PortcullisError): number {
   const among = (codes: readonly string[]) =>
     codes.some((code) => (code.endsWith(".") ? error.code.startsWith(code) : error.code === code));

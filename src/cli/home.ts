@@ -1,10 +1,11 @@
 /**
- * Where everything of one trust domain lies on this machine. `--home`, else $PORTCULLIS_HOME, else /var/lib/portcullis
- * for root and ~/.local/share/portcullis for others. The folder is private (0700), and refused if wider.
+ * Where everything of one trust domain lies on this machine. `--home`, else $PORTCULLIS_HOME, else
+ * /var/lib/portcullis for root and ~/.local/share/portcullis for others. The folder is private
+ * (0700), and refused if wider.
  *
  *     config.yaml   what never changes: `origin` of the audit log, `tpm` address
  *     keys/ charters/ snapshots/ status/ policies/ grants/ nodes/    see src/domain/layout.ts
- *     node/         this machine as a node: credential, attestation key, log key (`portcullis enroll`)
+ *     node/         this machine as a node, by `portcullis enroll`; see node-files.ts
  *     state.db      ledger, floors and audit log (src/store)
  *     cases/        recorded cases; they hold arguments and environment values
  */
@@ -30,7 +31,10 @@ export interface Config {
   readonly tpm: string | null;
 }
 
-/** The absolute path of the home; nothing is looked at. Throws UsageError where a variable holds no absolute path. */
+/**
+ * The absolute path of the home; nothing is looked at. Throws UsageError where a variable holds no
+ * absolute path.
+ */
 export function resolveHome(
   option: string | undefined,
   environment: NodeJS.ProcessEnv = process.env,
@@ -61,7 +65,8 @@ export function homeAt(path: string): Home {
 /**
  * Checks that the home exists and is private.
  *
- * @throws UsageError where it is absent; PrivateError where it is open to others, or another user's.
+ * @throws UsageError where it is absent; PrivateError where it is open to others, or another
+ * user's.
  */
 export function requireHome(home: Home): Home {
   if (requirePrivate(home.path, "folder") !== null) return home;
@@ -75,8 +80,9 @@ const LINE = /^([a-z][a-z-]*):[ \t]+(\S.*?)[ \t]*$/;
 const CONFIG_BYTES_MAX = 65_536;
 
 /**
- * Reads config.yaml: one `name: value` a line, comments from `#` at the start of a line, values plain or as a JSON
- * string. It is the part of YAML that needs no library, whose loading would cost more than a whole run.
+ * Reads config.yaml: one `name: value` a line, comments from `#` at the start of a line, values
+ * plain or as a JSON string. It is the part of YAML that needs no library, whose loading would cost
+ * more than a whole run.
  *
  * @throws UsageError with the line, for anything else.
  */

@@ -1,7 +1,5 @@
 /** `portcullis init`: a trust domain in a new home. */
-import { readdir, rm } from "node:fs/promises";
 import { hostname } from "node:os";
-import { join } from "node:path";
 import type { Command } from "commander";
 import { nowSeconds } from "../clock.ts";
 import {
@@ -11,12 +9,13 @@ import {
   type KeysetPlan,
   writeDomain,
 } from "../domain/creation.ts";
-import { isErrno, makeFolder, replaceFile } from "../domain/files.ts";
+import { makeFolder, replaceFile } from "../domain/files.ts";
 import { LIMITS } from "../limits.ts";
 import { createSqliteStore, openSqliteStore } from "../store/sqlite.ts";
 import type { Curve } from "../wire/keys.ts";
 import { UsageError } from "./error.ts";
 import { formatConfig, type Home } from "./home.ts";
+import { clearing, requireEmpty } from "./new-home.ts";
 import { hex, isoTime, pairs } from "./print.ts";
 import type { Session } from "./session.ts";
 import { countOption, parseCount, spanOption } from "./values.ts";
@@ -146,22 +145,6 @@ function planOf(domain: string, options: Options): DomainPlan {
   };
 }
 
-async function requireEmpty(home: Home): Promise<void> {
-  let names: string[];
-  try {
-    names = await readdir(home.path);
-  } catch (cause) {
-    if (isErrno(cause, "ENOENT")) return;
-    throw new UsageError(`${home.path} cannot be read: ${String(cause)}.`, { cause });
-  }
-  if (names.length === 0) return;
-  const half = names.includes("keys") && !names.includes("charters");
-  const what = half ? "the remains of an interrupted init" : "something already";
-  throw new UsageError(
-    `${home.path} holds ${what}, and nothing is ever overwritten: name another --home, or move it away.`,
-  );
-}
-
 /** The store and its pin come first and the charter last: a home without a charter is none. */
 async function writeHome(home: Home, draft: DraftDomain, config: string): Promise<void> {
   await makeFolder(home.path);
@@ -187,15 +170,8 @@ async function run(session: Session, options: Options, words: string[]): Promise
   if (!/^[^\s+\p{Cc}]+$/u.test(origin)) {
     throw new UsageError(`--origin: "${origin}" cannot name a log: no spaces, no "+".`);
   }
-  try {
-    await writeHome(home, draft, formatConfig({ origin, tpm: options.tpm ?? null }));
-  } catch (error) {
-    // The home was empty: all that lies there is ours, and half of it is of no use.
-    for (const name of await readdir(home.path).catch(() => [])) {
-      await rm(join(home.path, name), { recursive: true, force: true });
-    }
-    throw error;
-  }
+  const config = formatConfig({ origin, tpm: options.tpm ?? null });
+  await clearing(home, () => writeHome(home, draft, config));
   const charterDigest = hex(draft.charterDigest);
   const snapshotExpires = isoTime(now + plan.bounds.snapshotSeconds);
   session.tell(
@@ -207,7 +183,7 @@ async function run(session: Session, options: Options, words: string[]): Promise
         ["charter", `1, digest ${charterDigest}`],
         ["snapshot", `1, until ${snapshotExpires}`],
       ]),
-      "Every key lies in keys/: move those that this machine need not hold to other places, root first.",
+      "Every key lies in keys/: move away those that this machine need not hold, root first.",
       "next: portcullis enroll",
     ],
   );

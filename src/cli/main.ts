@@ -1,6 +1,7 @@
 /**
- * `portcullis`: words to a call to an exit code. This file finds the verb, loads its module and no other, and turns
- * whatever it throws into one line and a documented exit code (src/gate/exit-codes.ts).
+ * `portcullis`: words to a call to an exit code. This file finds the verb, loads its module and no
+ * other, and turns whatever it throws into one line and a documented exit code
+ * (src/gate/exit-codes.ts).
  */
 import { readFileSync } from "node:fs";
 import { EXIT } from "../gate/exit-codes.ts";
@@ -68,7 +69,7 @@ function overview(): string {
   return [
     "Usage: portcullis [--home <folder>] [--json] <verb> ...",
     "",
-    "A fail-closed execution gate: nothing runs until the machine, the job and governance are proven.",
+    "A fail-closed execution gate: nothing runs until machine, job and governance are proven.",
     "",
     "Verbs (`portcullis <verb> --help` shows options and examples):",
     ...verbs,
@@ -79,7 +80,7 @@ function overview(): string {
     "  --json           print the result as JSON",
     "  --version        print the version",
     "",
-    "Exit codes: 0 done, 64 wrong usage, 70 internal error, 75 denied but a retry may help, 77 denied.",
+    "Exit codes: 0 done, 64 wrong usage, 70 internal error, 75 denied (a retry may help), 77 denied.",
     "",
   ].join("\n");
 }

@@ -1,4 +1,7 @@
-/** What people and scripts read: results on standard output, errors and denials on standard error, a line each. */
+/**
+ * What people and scripts read: results on standard output, errors and denials on standard error, a
+ * line each.
+ */
 import { CODES, type Code } from "../core/codes.ts";
 import { PortcullisError } from "../errors.ts";
 import { EXIT } from "../gate/exit-codes.ts";
@@ -31,7 +34,10 @@ export function denialExit(code: Code): number {
   return code.startsWith("internal.") ? EXIT.internal : EXIT.denied;
 }
 
-/** `family.reason: sentence` and `next: what to do`; `detail` says which file or step, where the host knows. */
+/**
+ * `family.reason: sentence` and `next: what to do`; `detail` says which file or step, where the
+ * host knows.
+ */
 export function denialLines(code: Code, detail?: string): string[] {
   const { why, next } = denialShape(code);
   const told = detail === undefined ? why : `${why} (${oneLine(detail)})`;
@@ -61,14 +67,17 @@ export function printDenial(code: Code, detail?: string): number {
 }
 
 /**
- * Prints an error in one line on standard error (with `json` as `{"error": {code, message}}`) and gives the exit code.
- * What is not ours is a bug: 70, with its stack only where PORTCULLIS_DEBUG is set.
+ * Prints an error in one line on standard error (with `json` as `{"error": {code, message}}`) and
+ * gives the exit code. What is not ours is a bug: 70, with its stack only where PORTCULLIS_DEBUG is
+ * set.
  */
 export function printError(error: unknown, json: boolean): number {
   const ours = error instanceof PortcullisError;
   const code = ours ? error.code : "internal";
   const said = error instanceof Error ? error.message : String(error);
-  const message = ours ? oneLine(said) : `internal error: ${oneLine(said)}`;
+  // The system's own refusals (a full disk, say) are told as they are.
+  const known = ours || (error instanceof Error && "syscall" in error);
+  const message = known ? oneLine(said) : `internal error: ${oneLine(said)}`;
   const line = json ? JSON.stringify({ error: { code, message } }) : `portcullis: ${message}`;
   process.stderr.write(`${line}\n`);
   if ((process.env.PORTCULLIS_DEBUG ?? "") !== "" && error instanceof Error) {

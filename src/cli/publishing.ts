@@ -21,7 +21,10 @@ export function addSignerOption(command: Command, set: KeysetName): Command {
   return command.option("--signer <key file>", what, collect);
 }
 
-/** The signers of a set: the files that were named, each of which must belong to it, or else those at hand. */
+/**
+ * The signers of a set: the files that were named, each of which must belong to it, or else those
+ * at hand.
+ */
 export async function signersOf(
   domain: Domain,
   set: KeysetName,
@@ -46,7 +49,10 @@ export async function publicationOf(
   return { signers, nowSeconds: now, ...(lifetime !== undefined && { lifetimeSeconds: lifetime }) };
 }
 
-/** {domain, version, digest, issued, expires, freeze, policies: {name: [digest]}, status} */
+export const PUBLISHED_NOTE =
+  "JSON: {domain, version, digest, issued, expires, freeze, policies: {name: [digest]}, status}";
+
+/** The shape of PUBLISHED_NOTE. */
 export function publishedShape({ name, snapshot, status }: Domain): Json {
   const { claims } = snapshot.object;
   const policies = [...claims.policies].map(([policy, digests]) => [policy, digests.map(hex)]);

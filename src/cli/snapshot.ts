@@ -1,13 +1,18 @@
 /** `portcullis snapshot renew` */
 import type { Command } from "commander";
 import { renewSnapshot } from "../domain/publication.ts";
-import { addSignerOption, publicationOf, publishedLines, publishedShape } from "./publishing.ts";
+import {
+  addSignerOption,
+  PUBLISHED_NOTE,
+  publicationOf,
+  publishedLines,
+  publishedShape,
+} from "./publishing.ts";
 import { spanOption } from "./values.ts";
 import { defineFamily, defineVerb } from "./verb.ts";
 
 interface Options {
   readonly lifetime?: number;
-  readonly signer?: readonly string[];
 }
 
 export function register(program: Command): void {
@@ -16,7 +21,7 @@ export function register(program: Command): void {
     name: "renew",
     summary: "publish the snapshot anew, with the next version and a later expiry",
     examples: ["portcullis snapshot renew", "portcullis snapshot renew --lifetime 10m"],
-    notes: ["JSON: {domain, version, digest, issued, expires, freeze, policies, status}"],
+    notes: [PUBLISHED_NOTE],
     setup: (command) =>
       addSignerOption(command, "governance").option(
         "--lifetime <span>",

@@ -1,4 +1,7 @@
-/** Values of options and documents: spans, times, digests, numbers. Each refusal says where and what was expected. */
+/**
+ * Values of options and documents: spans, times, digests, numbers. Each refusal says where and what
+ * was expected.
+ */
 import { UsageError } from "./error.ts";
 
 const UNITS: { readonly [unit: string]: number } = { s: 1, m: 60, h: 3_600, d: 86_400 };

@@ -21,8 +21,11 @@ export interface VerbDefinition<O> {
   readonly notes?: readonly string[];
   /** Adds arguments and options. */
   readonly setup?: (command: Command) => unknown;
-  /** `words` are the arguments in order; a variadic one is spread. Gives the exit code, 0 where it gives none. */
-  // biome-ignore lint/suspicious/noConfusingVoidType: a verb that only succeeds or throws returns nothing.
+  /**
+   * `words` are the arguments in order; a variadic one is spread. Gives the exit code, 0 where it
+   * gives none.
+   */
+  // biome-ignore lint/suspicious/noConfusingVoidType: a verb may only succeed or throw.
   readonly run: (session: Session, options: O, words: string[]) => Promise<number | void>;
 }
 

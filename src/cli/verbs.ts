@@ -1,17 +1,23 @@
 /**
- * The verbs in the order of the help. A verb's module is loaded when the verb is used, and no other. Loading commander
- * costs two thirds of what Node itself needs to start (measured), so `run` and its like do without: a `lean` verb gets
- * the words after its name as they are.
+ * The verbs in the order of the help. A verb's module is loaded when the verb is used, and no
+ * other. Loading commander costs two thirds of what Node itself needs to start (measured), so `run`
+ * and its like do without: a `lean` verb gets the words after its name as they are.
  */
 import type { Command } from "commander";
 import type { Globals } from "./session.ts";
 
-/** `register` adds the verb to the program with `defineVerb` (verb.ts), under the name in this table. */
+/**
+ * `register` adds the verb to the program with `defineVerb` (verb.ts), under the name in this
+ * table.
+ */
 export interface CommandModule {
   register(program: Command): void;
 }
 
-/** `main` gives the exit code; it prints its own help for --help, and takes --home and --json itself. */
+/**
+ * `main` gives the exit code; it prints its own help for --help, and takes --home and --json
+ * itself.
+ */
 export interface LeanModule {
   main(words: readonly string[], globals: Globals): Promise<number>;
 }
@@ -29,5 +35,49 @@ export const VERBS: { readonly [name: string]: Verb } = {
   snapshot: {
     summary: "renew the governance snapshot",
     load: () => import("./snapshot.ts"),
+  },
+  policy: {
+    summary: "show, sign, activate and deactivate reference policies",
+    load: () => import("./policy.ts"),
+  },
+  authorize: {
+    summary: "issue a grant, from a document or from flags",
+    load: () => import("./authorize.ts"),
+  },
+  inspect: {
+    summary: "show any object, and what is not verified about it",
+    load: () => import("./inspect.ts"),
+  },
+  replay: {
+    summary: "decide a recorded case again",
+    load: () => import("./replay.ts"),
+  },
+  revoke: {
+    summary: "revoke grants, nodes, or any element",
+    load: () => import("./revoke.ts"),
+  },
+  freeze: {
+    summary: "stop new jobs, or all of them",
+    load: () => import("./freeze.ts"),
+  },
+  unfreeze: {
+    summary: "lift a freeze",
+    load: () => import("./freeze.ts"),
+  },
+  audit: {
+    summary: "verify and show the audit log",
+    load: () => import("./audit.ts"),
+  },
+  status: {
+    summary: "snapshot age, floors, counters, log head",
+    load: () => import("./status.ts"),
+  },
+  backup: {
+    summary: "copy keys and state to a folder",
+    load: () => import("./backup.ts"),
+  },
+  restore: {
+    summary: "set up a home from a backup",
+    load: () => import("./restore.ts"),
   },
 };

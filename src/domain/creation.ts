@@ -1,7 +1,8 @@
 /**
- * A new trust domain: its keys, the first charter (signed by every root key, which proves that each works) and the
- * first snapshot over an empty status list. Made in memory first, so that a caller can pin the charter before it exists
- * on disk; on disk the charter comes last, and without it there is no domain.
+ * A new trust domain: its keys, the first charter (signed by every root key, which proves that each
+ * works) and the first snapshot over an empty status list. Made in memory first, so that a caller
+ * can pin the charter before it exists on disk; on disk the charter comes last, and without it
+ * there is no domain.
  */
 import type { KeyObject } from "node:crypto";
 import { LIMITS } from "../limits.ts";
@@ -52,7 +53,10 @@ export interface DraftDomain {
 
 const BREAK_GLASS_SECONDS = 3_600;
 
-/** Makes keys and objects; nothing is written. Throws DomainError `domain.input` for a plan that cannot be. */
+/**
+ * Makes keys and objects; nothing is written. Throws DomainError `domain.input` for a plan that
+ * cannot be.
+ */
 export async function draftDomain(plan: DomainPlan, nowSeconds: number): Promise<DraftDomain> {
   requirePlan(plan);
   const keys = new Map<KeysetName, KeyObject[]>();
@@ -139,7 +143,10 @@ function classesOf(plan: DomainPlan): Charter["keysets"]["authority"]["classes"]
   ]);
 }
 
-/** Writes the domain to a folder without one, key files first and the charter last. Durable when this returns. */
+/**
+ * Writes the domain to a folder without one, key files first and the charter last. Durable when
+ * this returns.
+ */
 export async function writeDomain(path: string, draft: DraftDomain): Promise<void> {
   const layout = new Layout(path);
   for (const folder of [path, layout.charters, layout.snapshots, layout.status, layout.policies]) {

@@ -1,6 +1,7 @@
 /**
- * A trust domain as it lies on disk. Loading reads form and bounds and whether the parts name each other; it verifies no
- * signature: these are the operator's own files, and every gate judges them again in the core.
+ * A trust domain as it lies on disk. Loading reads form and bounds and whether the parts name each
+ * other; it verifies no signature: these are the operator's own files, and every gate judges them
+ * again in the core.
  */
 
 import { join } from "node:path";
@@ -49,7 +50,8 @@ const SIGNED_BYTES = LIMITS.charterSigners * (LIMITS.signatureBytes + 256);
 function missing(what: string, path: string): DomainError {
   return new DomainError(
     "domain.missing",
-    `${what} is absent from ${path}: check --home, restore a backup, or set up with \`portcullis init\`.`,
+    `${what} is absent from ${path}: check --home, restore a backup, ` +
+      "or set up with `portcullis init`.",
   );
 }
 

@@ -2,7 +2,7 @@ import { PortcullisError } from "../errors.ts";
 
 /** What an operator's step on a trust domain met, for programs. */
 export type DomainErrorCode =
-  | "domain.input" // what was asked for cannot be: it lies outside the charter, or contradicts itself
+  | "domain.input" // what was asked for lies outside the charter, or contradicts itself
   | "domain.missing" // there is no trust domain, or a part of it is absent
   | "domain.exists" // something lies there already, and is never overwritten
   | "domain.malformed" // a file of the domain is not what its name says

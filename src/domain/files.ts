@@ -1,6 +1,7 @@
 /**
- * Files that are there whole or not at all, also across a crash or loss of power: written beside their place, synced,
- * moved into it, and the folder synced. Folders have mode 0700 and files 0600, whatever the umask.
+ * Files that are there whole or not at all, also across a crash or loss of power: written beside
+ * their place, synced, moved into it, and the folder synced. Folders have mode 0700 and files 0600,
+ * whatever the umask.
  */
 import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
@@ -32,7 +33,10 @@ async function onDisk<T>(what: string, step: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Makes the folder where it is absent. Throws PrivateError where it, or what lies there, is open to others. */
+/**
+ * Makes the folder where it is absent. Throws PrivateError where it, or what lies there, is open to
+ * others.
+ */
 export async function makeFolder(path: string): Promise<void> {
   if (requirePrivate(path, "folder") !== null) return;
   await onDisk(`make ${path}`, async () => {
@@ -90,8 +94,8 @@ export async function syncFolder(path: string): Promise<void> {
 }
 
 /**
- * Reads a file of at most `bytesMax` bytes; null where there is none. A pipe or device is refused, so that nobody waits
- * for it.
+ * Reads a file of at most `bytesMax` bytes; null where there is none. A pipe or device is refused,
+ * so that nobody waits for it.
  */
 export async function readBounded(path: string, bytesMax: number): Promise<Uint8Array | null> {
   return onDisk(`read ${path}`, async () => {

@@ -1,6 +1,6 @@
 /**
- * Issuing grants. What is asked for is held against charter and snapshot before anyone signs, so that an operator hears
- * at once what the core would deny later. The core judges it all again.
+ * Issuing grants. What is asked for is held against charter and snapshot before anyone signs, so
+ * that an operator hears at once what the core would deny later. The core judges it all again.
  */
 import { randomBytes } from "node:crypto";
 import { LIMITS } from "../limits.ts";
@@ -110,8 +110,9 @@ export function draftGrant(
 }
 
 /**
- * 1. the class exists and the charter is in force; 2. times follow each other, and exp - iat is within class and
- * charter; 3. every policy is active and within the class; 4. so is the audience; 5. so is the depth.
+ * 1. the class exists and the charter is in force; 2. times follow each other, and exp - iat is
+ * within class and charter; 3. every policy is active and within the class; 4. so is the audience;
+ * 5. so is the depth.
  */
 function requireCovered(domain: Domain, request: GrantRequest, nowSeconds: number): void {
   const { bounds, exp } = domain.charter.object.claims;
@@ -168,10 +169,11 @@ function requireAudience({ audience, class: name }: GrantRequest, within: Author
 }
 
 /**
- * Reserves a status index, signs the grant to its class's threshold and keeps it in grants/. Durable when this returns.
+ * Reserves a status index, signs the grant to its class's threshold and keeps it in grants/.
+ * Durable when this returns.
  *
- * @throws DomainError `domain.input`, `domain.signers`, `domain.storage`; WireError `wire.shape` for a claim out of
- * bounds. An index may be burned then, and nothing else happened.
+ * @throws DomainError `domain.input`, `domain.signers`, `domain.storage`; WireError `wire.shape`
+ * for a claim out of bounds. An index may be burned then, and nothing else happened.
  */
 export async function issueGrant(
   domain: Domain,

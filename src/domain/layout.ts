@@ -1,7 +1,7 @@
 /**
- * Where the parts of a trust domain lie below its folder. Each file is written once and never changed, but for the
- * reserved places in grants/ and nodes/; the newest charter and snapshot are those with the highest number, so that
- * publishing is one atomic step.
+ * Where the parts of a trust domain lie below its folder. Each file is written once and never
+ * changed, but for the reserved places in grants/ and nodes/; the newest charter and snapshot are
+ * those with the highest number, so that publishing is one atomic step.
  *
  *     keys/<set>-<n>.pem              private keys (PKCS#8), those that this machine holds
  *     charters/<number>.charter       from the first on; the highest is in force

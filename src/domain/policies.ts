@@ -1,10 +1,12 @@
-/** Reference policies of a domain: signed to the policy keys' threshold, kept by name and digest. */
+/**
+ * Reference policies of a domain: signed to the policy keys' threshold, kept by name and digest.
+ */
 import type { Signer } from "../wire/keys.ts";
 import { parseSigned, type ReferencePolicy, signObject } from "../wire/objects.ts";
 import { requireDigest } from "./creation.ts";
 import { type Domain, loadPolicies } from "./domain.ts";
 import { DomainError } from "./error.ts";
-import { createFile } from "./files.ts";
+import { createFile, makeFolder } from "./files.ts";
 import { enough, type Quorum } from "./signers.ts";
 
 /** bank -> PCR -> allowed digests */
@@ -75,13 +77,17 @@ export async function signPolicy(
   return keepPolicy(domain, bytes);
 }
 
-/** Keeps a policy that was signed elsewhere. Throws WireError for what is none, DomainError for another domain's. */
+/**
+ * Keeps a policy that was signed elsewhere. Throws WireError for what is none, DomainError for
+ * another domain's.
+ */
 export async function keepPolicy(domain: Domain, bytes: Uint8Array): Promise<SignedPolicy> {
   const { claims, digest: found } = parseSigned("policy", bytes);
   if (claims.domain !== domain.name) {
     throw new DomainError("domain.input", `The policy belongs to the domain ${claims.domain}.`);
   }
   const digest = requireDigest(found);
+  await makeFolder(domain.layout.policies);
   const file = domain.layout.policyFile(claims.name, digest);
   if (!(await createFile(file, bytes))) {
     throw new DomainError("domain.exists", `There is something at ${file} already.`);

@@ -1,7 +1,7 @@
 /**
- * New snapshots. Each has the version after the one in force, and the file of that version is created, never replaced:
- * of two processes that publish at once one succeeds, and the other starts again from what it finds, so that no
- * revocation is lost between them.
+ * New snapshots. Each has the version after the one in force, and the file of that version is
+ * created, never replaced: of two processes that publish at once one succeeds, and the other starts
+ * again from what it finds, so that no revocation is lost between them.
  */
 import { LIMITS } from "../limits.ts";
 import { compareBytes } from "../wire/cbor.ts";
@@ -39,10 +39,11 @@ const ATTEMPTS = 32;
 const KEPT = 16;
 
 /**
- * Publishes a snapshot with a change, computed from the domain as it then is. Durable when this returns; gives the
- * domain as it is now.
+ * Publishes a snapshot with a change, computed from the domain as it then is. Durable when this
+ * returns; gives the domain as it is now.
  *
- * @throws DomainError `domain.input`, `domain.signers`, `domain.conflict`, `domain.storage`, or what `change` throws.
+ * @throws DomainError `domain.input`, `domain.signers`, `domain.conflict`, `domain.storage`, or
+ * what `change` throws.
  */
 export async function publish(
   path: string,
@@ -69,7 +70,8 @@ export async function publish(
     const file = domain.layout.snapshotFile(claims.version);
     if (!(await createFile(file, bytes))) continue;
     const versions = await numbersIn(domain.layout.snapshots, EXTENSION.snapshots);
-    // Others went on meanwhile, perhaps without this version: they may have removed an earlier file of it.
+    // Others went on meanwhile, perhaps without this one: an earlier file of this version may have
+    // been removed.
     if (versions.at(-1) !== claims.version) continue;
     const published = await loadDomain(path);
     await prune(domain.layout, versions);
@@ -98,7 +100,7 @@ function windowOf(
   if (nowSeconds < before) {
     throw new DomainError(
       "domain.input",
-      `The last snapshot was made ${before - nowSeconds} s in the future: set this machine's clock.`,
+      `The last snapshot was made ${before - nowSeconds} s in the future: set the clock.`,
     );
   }
   if (nowSeconds >= exp) {
@@ -108,8 +110,8 @@ function windowOf(
 }
 
 /**
- * Removes old snapshots, and the lists that only they name: a list that no snapshot names yet belongs to a publication
- * under way. A crash here leaves files that nobody reads.
+ * Removes old snapshots, and the lists that only they name: a list that no snapshot names yet
+ * belongs to a publication under way. A crash here leaves files that nobody reads.
  */
 async function prune(layout: Layout, versions: readonly number[]): Promise<void> {
   const old = versions.slice(0, -KEPT);
@@ -141,7 +143,10 @@ export type Revocation =
   | { readonly kind: "grants" | "nodes"; readonly index: number }
   | { readonly kind: "element"; readonly digest: Uint8Array };
 
-/** Revokes all of these, or none. Throws DomainError `domain.input` for an index that was never issued. */
+/**
+ * Revokes all of these, or none. Throws DomainError `domain.input` for an index that was never
+ * issued.
+ */
 export function revoke(
   path: string,
   publication: Publication,
@@ -187,8 +192,8 @@ export interface PolicyChoice {
 }
 
 /**
- * Lists a policy as active; `replace` drops the other alternatives of its name. Throws DomainError `domain.missing`
- * where no file in policies/ has that name and digest.
+ * Lists a policy as active; `replace` drops the other alternatives of its name. Throws DomainError
+ * `domain.missing` where no file in policies/ has that name and digest.
  */
 export function activatePolicy(
   path: string,

@@ -1,17 +1,22 @@
 /**
- * Status indexes: each grant and each node credential gets one, never given twice. A reserved index is an empty file;
- * the object, once signed, takes its place. A crash between the two burns the index and nothing else.
+ * Status indexes: each grant and each node credential gets one, never given twice. A reserved index
+ * is an empty file; the object, once signed, takes its place. A crash between the two burns the
+ * index and nothing else.
  */
 import { LIMITS } from "../limits.ts";
 import type { StatusBits } from "../wire/status.ts";
 import { DomainError } from "./error.ts";
-import { createFile, numbersIn, replaceFile } from "./files.ts";
+import { createFile, makeFolder, numbersIn, replaceFile } from "./files.ts";
 import { ISSUED_EXTENSION, type Layout } from "./layout.ts";
 
 const INDEXES_MAX = LIMITS.statusBytes * 4; // half of the list's bits for each array
 
-/** Reserves the next index, durably. Throws DomainError `domain.input` where the status list can grow no more. */
+/**
+ * Reserves the next index, durably. Throws DomainError `domain.input` where the status list can
+ * grow no more.
+ */
 export async function reserveIndex(layout: Layout, bits: StatusBits): Promise<number> {
+  await makeFolder(layout[bits]); // a backup holds no empty folders
   const issued = await numbersIn(layout[bits], ISSUED_EXTENSION[bits]);
   let index = (issued.at(-1) ?? -1) + 1;
   while (!(await createFile(layout.issuedFile(bits, index), new Uint8Array()))) index += 1;

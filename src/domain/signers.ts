@@ -1,4 +1,7 @@
-/** The keys at hand, and whether they are enough: k of n, distinct, members of the keyset that must sign. */
+/**
+ * The keys at hand, and whether they are enough: k of n, distinct, members of the keyset that must
+ * sign.
+ */
 
 import { join } from "node:path";
 import { compareBytes } from "../wire/cbor.ts";
@@ -19,7 +22,10 @@ export interface Quorum {
   readonly keys: readonly CoseKey[];
 }
 
-/** All private keys of a set that lie in keys/, by their number. Throws WireError or PrivateError for a bad key file. */
+/**
+ * All private keys of a set that lie in keys/, by their number. Throws WireError or PrivateError
+ * for a bad key file.
+ */
 export async function signersAtHand(layout: Layout, set: KeysetName): Promise<Signer[]> {
   const numbered = new RegExp(`^${set}-([1-9]\\d{0,3})\\.pem$`);
   const names = (await namesIn(layout.keys))

@@ -1,0 +1,207 @@
+/** `portcullis policy show | sign | activate | deactivate` */
+import type { Command } from "commander";
+import { nowSeconds } from "../clock.ts";
+import { type Domain, type HeldPolicy, loadDomain, loadPolicies } from "../domain/domain.ts";
+import { type PcrValues, policyQuorum, signPolicy } from "../domain/policies.ts";
+import { activatePolicy, deactivatePolicy } from "../domain/publication.ts";
+import { showClaims } from "../wire/objects.ts";
+import { type Field, parseYaml } from "./document.ts";
+import { UsageError } from "./error.ts";
+import { readInput } from "./input-file.ts";
+import { hex, isoTime, type Json, pairs } from "./print.ts";
+import {
+  addSignerOption,
+  PUBLISHED_NOTE,
+  publicationOf,
+  publishedLines,
+  publishedShape,
+  type SignerOptions,
+  signersOf,
+} from "./publishing.ts";
+import type { Session } from "./session.ts";
+import { defineFamily, defineVerb } from "./verb.ts";
+
+interface ChoiceOptions extends SignerOptions {
+  readonly digest?: string;
+  readonly replace?: true;
+}
+
+const DOCUMENT_BYTES_MAX = 4_194_304;
+const BANK_BYTES = { sha1: 20, sha256: 32, sha384: 48, sha512: 64 } as const;
+const BANKS = ["sha1", "sha256", "sha384", "sha512"] as const;
+const POLICY_NAMES = ["name", "version", "pcrs", "firmware-version-min"] as const;
+
+/** {name, version, digest, active, issued, file, content} */
+export function policyShape(policy: HeldPolicy): Json {
+  const { claims } = policy.object;
+  return {
+    name: policy.name,
+    version: claims.version,
+    digest: hex(policy.digest),
+    active: policy.active,
+    issued: isoTime(claims.iat),
+    file: policy.file,
+    content: showClaims("policy", claims),
+  };
+}
+
+function policyLines(policy: HeldPolicy, full: boolean): string[] {
+  const { version, pcrs } = policy.object.claims;
+  const state = policy.active ? "active" : "inactive";
+  const head = `${policy.name}  version ${version}  ${state}  ${hex(policy.digest)}`;
+  if (!full) return [head];
+  const rows = BANKS.flatMap((bank) =>
+    [...(pcrs[bank] ?? [])].flatMap(([pcr, digests]) =>
+      digests.map((digest) => [`  ${bank} PCR ${pcr}`, hex(digest)] as const),
+    ),
+  );
+  return [head, ...pairs(rows)];
+}
+
+async function show(session: Session, _options: object, [name]: string[]): Promise<void> {
+  const domain = await loadDomain(session.home().path);
+  const all = await loadPolicies(domain);
+  const chosen = name === undefined ? all : all.filter((policy) => policy.name === name);
+  if (name !== undefined && chosen.length === 0) throw new UsageError(`No policy named ${name}.`);
+  const lines = chosen.flatMap((policy) => policyLines(policy, name !== undefined));
+  const shape = { policies: chosen.map(policyShape) };
+  session.tell(shape, lines.length > 0 ? lines : ["no policies"]);
+}
+
+/** The policy of that name: by the start of its digest, or else its highest version. */
+async function chosen(domain: Domain, name: string, prefix: string | undefined) {
+  const named = (await loadPolicies(domain)).filter((policy) => policy.name === name);
+  if (named.length === 0) throw new UsageError(`No policy named ${name}.`);
+  if (prefix !== undefined) {
+    const found = named.filter(({ digest }) => hex(digest).startsWith(prefix.toLowerCase()));
+    if (found.length === 1 && found[0] !== undefined) return found[0];
+    throw new UsageError(`--digest: ${found.length} versions of ${name} begin with "${prefix}".`);
+  }
+  const version = (policy: HeldPolicy): number => policy.object.claims.version;
+  const highest = Math.max(...named.map(version));
+  const [newest, other] = named.filter((policy) => version(policy) === highest);
+  if (newest !== undefined && other === undefined) return newest;
+  throw new UsageError(`${name} has several policies of version ${highest}: choose by --digest.`);
+}
+
+async function activate(session: Session, options: ChoiceOptions, [name = ""]: string[]) {
+  const home = session.home();
+  const { digest } = await chosen(await loadDomain(home.path), name, options.digest);
+  const publication = await publicationOf(home, options);
+  const replace = { replace: options.replace === true };
+  const domain = await activatePolicy(home.path, publication, { name, digest }, replace);
+  session.tell(publishedShape(domain), publishedLines(domain));
+}
+
+async function deactivate(session: Session, options: ChoiceOptions, [name = ""]: string[]) {
+  const home = session.home();
+  const digest =
+    options.digest === undefined
+      ? null
+      : (await chosen(await loadDomain(home.path), name, options.digest)).digest;
+  const publication = await publicationOf(home, options);
+  const domain = await deactivatePolicy(home.path, publication, { name, digest });
+  session.tell(publishedShape(domain), publishedLines(domain));
+}
+
+function pcrsOf(field: Field): PcrValues {
+  const banks = field.record(BANKS);
+  const values: { [bank in (typeof BANKS)[number]]?: Map<number, Uint8Array[]> } = {};
+  for (const bank of BANKS) {
+    const pcrs = banks[bank];
+    if (pcrs === undefined) continue;
+    const rows = pcrs.members().map(([index, value]): [number, Uint8Array[]] => {
+      if (!/^(\d|1\d|2[0-3])$/.test(index)) value.refuse("a PCR is a number from 0 to 23");
+      const digests = value.isList ? value.items() : [value];
+      return [Number(index), digests.map((one) => one.hexBytes(BANK_BYTES[bank]))];
+    });
+    values[bank] = new Map(rows);
+  }
+  return values;
+}
+
+async function sign(session: Session, options: SignerOptions, [file = ""]: string[]) {
+  const domain = await loadDomain(session.home().path);
+  const document = parseYaml(await readInput(file, DOCUMENT_BYTES_MAX), file);
+  const fields = document.record(POLICY_NAMES);
+  const { name, pcrs, version } = fields;
+  const firmware = fields["firmware-version-min"];
+  if (name === undefined || pcrs === undefined) return document.refuse("needs `name` and `pcrs`");
+  const request = {
+    name: name.text(),
+    pcrs: pcrsOf(pcrs),
+    ...(version && { version: version.count(0, Number.MAX_SAFE_INTEGER) }),
+    ...(firmware && { firmwareVersionMin: firmwareOf(firmware) }),
+  };
+  const signers = await signersOf(domain, "policy", policyQuorum(domain).keys, options);
+  const signed = await signPolicy(domain, request, signers, nowSeconds());
+  const digest = hex(signed.digest);
+  session.tell({ name: signed.name, version: signed.version, digest, file: signed.file }, [
+    ...pairs([
+      ["policy", `${signed.name}, version ${signed.version}`],
+      ["digest", digest],
+      ["file", signed.file],
+    ]),
+    `next: portcullis policy activate ${signed.name}`,
+  ]);
+}
+
+function firmwareOf(field: Field): bigint {
+  const text = field.text();
+  if (!/^(0x[0-9a-f]{1,16}|\d{1,19})$/i.test(text)) field.refuse("expected a number, such as 0x1a");
+  return BigInt(text);
+}
+
+export function register(program: Command): void {
+  const family = defineFamily(
+    program,
+    "policy",
+    "reference policies: which machine states are good",
+  );
+  const name = "the policy's name";
+  const prefix = ["--digest <hex>", "which one, by the start of its digest"] as const;
+  defineVerb<object>(family, {
+    name: "show",
+    summary: "list policies, or show one with its PCR values",
+    examples: ["portcullis policy show", "portcullis policy show base"],
+    notes: ["JSON: {policies: [{name, version, digest, active, issued, file, content}]}"],
+    setup: (command) => command.argument("[name]", name),
+    run: show,
+  });
+  defineVerb<SignerOptions>(family, {
+    name: "sign",
+    summary: "sign a policy that is written in YAML",
+    examples: ["portcullis policy sign base.yaml"],
+    notes: [
+      "The document: {name, version, pcrs: {sha256: {0: <hex>, 7: [<hex>, <hex>]}}, " +
+        "firmware-version-min}; version and the last are optional.",
+      "JSON: {name, version, digest, file}",
+    ],
+    setup: (command) =>
+      addSignerOption(command, "policy").argument("<document>", "the policy in YAML"),
+    run: sign,
+  });
+  defineVerb<ChoiceOptions>(family, {
+    name: "activate",
+    summary: "publish a snapshot under which a policy is active (default: its highest version)",
+    examples: ["portcullis policy activate base", "portcullis policy activate base --replace"],
+    notes: [PUBLISHED_NOTE],
+    setup: (command) =>
+      addSignerOption(command, "governance")
+        .argument("<name>", name)
+        .option(...prefix)
+        .option("--replace", "instead of the alternatives that are active now"),
+    run: activate,
+  });
+  defineVerb<ChoiceOptions>(family, {
+    name: "deactivate",
+    summary: "publish a snapshot under which a policy is not active",
+    examples: ["portcullis policy deactivate base"],
+    notes: [PUBLISHED_NOTE],
+    setup: (command) =>
+      addSignerOption(command, "governance")
+        .argument("<name>", name)
+        .option(...prefix),
+    run: deactivate,
+  });
+}

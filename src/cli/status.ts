@@ -1,0 +1,152 @@
+/** `portcullis status` */
+import type { Command } from "commander";
+import { nowSeconds } from "../clock.ts";
+import { type Domain, loadDomain } from "../domain/domain.ts";
+import type { Counters, Floors, OpenRun } from "../store/contract.ts";
+import { openSqliteStore } from "../store/sqlite.ts";
+import type { UnverifiedNode } from "../wire/objects.ts";
+import { type Home, readConfig } from "./home.ts";
+import { loadNode } from "./node-files.ts";
+import { hex, isoTime, type Json, pairs, span } from "./print.ts";
+import { publishedShape } from "./publishing.ts";
+import type { Session } from "./session.ts";
+import { defineVerb } from "./verb.ts";
+
+interface State {
+  readonly floors: Floors | null;
+  readonly counters: Counters | null;
+  readonly openRuns: readonly OpenRun[];
+  readonly size: number;
+  readonly head: string | null;
+}
+
+async function stateOf(home: Home, node: UnverifiedNode | null): Promise<State> {
+  const store = openSqliteStore(home.state);
+  try {
+    const head = await store.lastHead();
+    return {
+      floors: await store.floors(),
+      counters: node && (await store.counters(node.claims.name)),
+      openRuns: await store.openRuns(),
+      size: (await store.tree()).size,
+      head: head && Buffer.from(head.note).toString(),
+    };
+  } finally {
+    await store.close();
+  }
+}
+
+function floorsShape(floors: Floors): Json {
+  return {
+    charterNumber: floors.charterNumber,
+    charterDigest: hex(floors.charterDigest),
+    snapshotVersion: floors.snapshotVersion,
+    snapshotDigest: floors.snapshotDigest && hex(floors.snapshotDigest),
+    time: isoTime(floors.timeSeconds),
+  };
+}
+
+function nodeShape(node: UnverifiedNode): Json {
+  const { ueid, name, labels, statusIndex, exp } = node.claims;
+  return { ueid: hex(ueid), akName: hex(name), labels, statusIndex, expires: isoTime(exp) };
+}
+
+function countersShape({ resetCount, restartCount, clock, firmwareVersion }: Counters): Json {
+  return {
+    resetCount,
+    restartCount,
+    clock: clock.toString(),
+    firmwareVersion: `0x${firmwareVersion.toString(16)}`,
+  };
+}
+
+function snapshotAge(domain: Domain, now: number): string {
+  const { version, iat, exp } = domain.snapshot.object.claims;
+  const end = exp > now ? `expires in ${span(exp - now)}` : `EXPIRED ${span(now - exp)} ago`;
+  return `${version}, ${span(now - iat)} old, ${end}`;
+}
+
+function floorsText(floors: Floors | null): string {
+  if (floors === null) return "no charter pinned";
+  const { charterNumber, snapshotVersion, timeSeconds } = floors;
+  if (snapshotVersion === 0) return `charter ${charterNumber}, no snapshot proven yet`;
+  return `charter ${charterNumber}, snapshot ${snapshotVersion}, time ${isoTime(timeSeconds)}`;
+}
+
+function linesOf(
+  home: Home,
+  origin: string,
+  domain: Domain,
+  node: UnverifiedNode | null,
+  state: State,
+  now: number,
+): string[] {
+  const { charter, snapshot } = domain;
+  const { claims } = snapshot.object;
+  const { floors, counters } = state;
+  return pairs([
+    ["home", home.path],
+    ["domain", domain.name],
+    ["charter", `${charter.object.claims.number}, until ${isoTime(charter.object.claims.exp)}`],
+    ["snapshot", snapshotAge(domain, now)],
+    ["freeze", claims.freeze],
+    ["decision", claims.decision],
+    ["policies", [...claims.policies.keys()].join(", ") || "none active"],
+    [
+      "node",
+      node === null
+        ? "not enrolled"
+        : `${hex(node.claims.ueid)}, until ${isoTime(node.claims.exp)}`,
+    ],
+    ["floors", floorsText(floors)],
+    [
+      "counters",
+      counters === null
+        ? "none proven yet"
+        : `reset ${counters.resetCount}, restart ${counters.restartCount}, ` +
+          `clock ${counters.clock} ms`,
+    ],
+    ["log", `${origin}, ${state.size} leaves`],
+    ["open runs", String(state.openRuns.length)],
+  ]);
+}
+
+async function run(session: Session): Promise<void> {
+  const home = session.home();
+  const { origin, tpm } = readConfig(home);
+  const domain = await loadDomain(home.path);
+  const node = await loadNode(home);
+  const state = await stateOf(home, node);
+  const now = nowSeconds();
+  const { number, exp } = domain.charter.object.claims;
+  const { iat, exp: snapshotExp } = domain.snapshot.object.claims;
+  const shape: Json = {
+    home: home.path,
+    domain: domain.name,
+    tpm,
+    charter: { number, digest: hex(domain.charter.digest), expires: isoTime(exp) },
+    snapshot: publishedShape(domain),
+    snapshotAgeSeconds: now - iat,
+    snapshotLeftSeconds: snapshotExp - now,
+    node: node && nodeShape(node),
+    floors: state.floors && floorsShape(state.floors),
+    counters: state.counters && countersShape(state.counters),
+    log: { origin, size: state.size, head: state.head },
+    openRuns: state.openRuns.map(({ runId, leafIndex }) => ({ run: hex(runId), leafIndex })),
+  };
+  session.tell(shape, linesOf(home, origin, domain, node, state, now));
+}
+
+export function register(program: Command): void {
+  defineVerb<object>(program, {
+    name: "status",
+    summary: "snapshot age, floors, counters, log head",
+    examples: ["portcullis status", "portcullis status --json"],
+    notes: [
+      "JSON: {home, domain, tpm, charter, snapshot, snapshotAgeSeconds, snapshotLeftSeconds, " +
+        "node, floors, counters, log: {origin, size, head}, openRuns}; tpm, node, floors and " +
+        "counters may be null",
+    ],
+    run,
+  });
+}
