@@ -309,7 +309,7 @@ describe("a log that cannot be written, also as root", () => {
       mount -t tmpfs -o mode=700 none /mnt
       cp -p "$0"/state.db /mnt/
       "$1" "$2" /mnt/state.db 1001 1 60 999
-      mount -o remount,ro /mnt
+      mount -o remount,bind,ro /mnt
       "$1" "$2" /mnt/state.db 1003 1 60 999`);
     expect(lines).toHaveLength(2);
     expect(lines[0]).toBe("claimed 1001 0");
