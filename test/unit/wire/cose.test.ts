@@ -161,6 +161,18 @@ describe("refused forms", () => {
     ["five members", 18, [good1, empty, PAYLOAD, sig, sig], /four members/],
     ["a COSE_Sign1 under tag 98", 98, [good1, empty, PAYLOAD, sig], /exactly|array/],
     ["a COSE_Sign under tag 18", 18, [body, empty, PAYLOAD, [row]], /exactly/],
+    [
+      "trailing bytes in a header",
+      18,
+      [Uint8Array.of(...good1, 0), empty, PAYLOAD, sig],
+      /not CBOR/,
+    ],
+    [
+      "trailing bytes in a signer's header",
+      98,
+      [body, empty, PAYLOAD, [[Uint8Array.of(...own, 0), empty, sig]]],
+      /not CBOR/,
+    ],
     ["headers that are not CBOR", 18, [Uint8Array.of(0xff), empty, PAYLOAD, sig], /not CBOR/],
     ["headers that are no map", 18, [Uint8Array.of(0x80), empty, PAYLOAD, sig], /not a map/],
     [

@@ -79,6 +79,14 @@ describe.each(SIGNED_KINDS)("%s", (kind) => {
     }
   });
 
+  test("trailing bytes in the payload, or none at all, are refused", async () => {
+    const payload = encodePayload(kind, SIGNED_SAMPLES[kind]);
+    for (const wrong of [Uint8Array.of(...payload, 0), new Uint8Array()]) {
+      const bytes = await signPayload(kind, wrong, [stranger]);
+      expect(refusal(() => parseSigned(kind, bytes)).code).toBe("wire.cbor");
+    }
+  });
+
   test("a payload beyond its bound is refused", async () => {
     const big = new Uint8Array(SIGNED[kind].bytes + 1);
     const bytes = await signPayload(kind, big, [stranger]);
