@@ -121,7 +121,7 @@ function inspectSigned(bytes: Uint8Array): Inspection {
 }
 
 function inspectPlain(bytes: Uint8Array, others: readonly Recognizer[]): Inspection {
-  const kind = guess(decode(bytes));
+  const kind = guess(decodeOrExplain(bytes));
   if (kind === null) return inspectOther(bytes, others);
   return {
     kind,
@@ -131,6 +131,21 @@ function inspectPlain(bytes: Uint8Array, others: readonly Recognizer[]): Inspect
     content: plainContent(kind, bytes, others),
     unverified: UNVERIFIED[kind],
   };
+}
+
+/** People pass the YAML that an object was made from, or a PEM file: say so instead of naming a CBOR offset. */
+function decodeOrExplain(bytes: Uint8Array): CborValue {
+  try {
+    return decode(bytes);
+  } catch (cause) {
+    const printable =
+      bytes.length > 0 &&
+      bytes.subarray(0, 64).every((byte) => /[\s -~]/.test(String.fromCharCode(byte)));
+    if (!printable) throw cause;
+    throw new WireError("wire.cbor", "this is text (YAML, JSON or PEM?), not one of our objects", {
+      cause,
+    });
+  }
 }
 
 function inspectOther(bytes: Uint8Array, others: readonly Recognizer[]): Inspection {

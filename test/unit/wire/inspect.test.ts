@@ -105,7 +105,11 @@ describe("what is none of ours", () => {
 
   test("other CBOR, or no CBOR", () => {
     expect(refusal(() => inspect(encode([1, 2]))).message).toMatch(/none of our objects/);
-    expect(refusal(() => inspect(new TextEncoder().encode("{}"))).code).toBe("wire.cbor");
+    for (const text of ["{}", "domain: example.test\n", "-----BEGIN PRIVATE KEY-----\n"]) {
+      const bytes = new TextEncoder().encode(text);
+      expect(refusal(() => inspect(bytes)).message).toMatch(/this is text/);
+    }
+    expect(refusal(() => inspect(Uint8Array.of(0xff))).message).toMatch(/at byte 0/);
     expect(refusal(() => inspect(new Uint8Array())).message).toMatch(/end inside/);
   });
 
