@@ -117,7 +117,7 @@ function encodeFrame(quote: Quote): Uint8Array {
   const frame = new Frame();
   frame.part(evidence(quote.publicArea, "publicArea", LIMITS.publicAreaBytes));
   frame.number(1, ekName === undefined ? 0 : 1);
-  frame.part(ekName === undefined ? new Uint8Array() : evidence(ekName, "ekName", FIELD_MAX));
+  if (ekName !== undefined) frame.part(evidence(ekName, "ekName", FIELD_MAX));
   frame.part(evidence(quote.attest, "attest", LIMITS.attestBytes));
   frame.part(evidence(quote.signature, "signature", LIMITS.tpmSignatureBytes));
   frame.part(evidence(quote.qualifyingData, "qualifyingData", FIELD_MAX));
