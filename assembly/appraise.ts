@@ -117,7 +117,9 @@ export function appraiseQuote(frame: Span): void {
   readFrame(frame);
   const keyed = judgeKey();
   const parsed = note(parseAttest(attestation));
-  const signed = keyed && lenOf(attestation) != 0 && note(verifyQuote(attestation, signature));
+  // Beyond the bound the host cuts off what is signed.
+  const whole = lenOf(attestation) != 0 && lenOf(attestation) <= limits.attestBytes;
+  const signed = keyed && whole && note(verifyQuote(attestation, signature));
   let bound = false;
   let timely = false;
   if (parsed) {
