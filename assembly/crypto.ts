@@ -2,11 +2,19 @@
  * Hashing and single signatures for hosts: what `hash` and `verifySignature` of portcullis/core call.
  *
  * The host writes each part (key, message, signature) somewhere into the core's input region and passes pointers and
- * lengths; nothing is kept between calls, and the parts are only read. Shapes are the host's duty: a hash or curve
+ * lengths; nothing is kept between calls but keys that were enrolled, and the parts are only read. Shapes are the host's duty: a hash or curve
  * that does not exist traps. Every value inside the parts is judged here: a wrong key or signature gives 0.
  *
  * Hashes are numbered as in `HashId`, curves as in `Curve`.
+ *
+ * `enrollP256` gives a key a slot (0xffffffff: it is no key, or there is no slot left), `verifyChecks` checks many
+ * signatures by such keys at once; see sig/prepared-keys and sig/batch.
  */
+export { verifyChecks } from "./sig/batch";
+export { isOnCurve } from "./sig/ecdsa";
+export { isEd25519Key } from "./sig/ed25519";
+export { enrollP256, forgetP256, keyBytes, limitKeyBytes } from "./sig/prepared-keys";
+export { rsaKeyOk } from "./sig/rsa";
 import { digestBytes, hash as hashAll } from "./hash/hash";
 import { verifyEcdsa } from "./sig/ecdsa";
 import { verifyEd25519 } from "./sig/ed25519";

@@ -9,7 +9,15 @@ import { CODES, FAMILIES, limits } from "./generated";
 import { RESULT, RESULT_BYTES, decide as decideCase } from "./verdict";
 
 export {
+  enrollP256,
+  forgetP256,
   hash,
+  isEd25519Key,
+  isOnCurve,
+  keyBytes,
+  limitKeyBytes,
+  rsaKeyOk,
+  verifyChecks,
   verifyEcdsaMessage,
   verifyEd25519Message,
   verifyRsassaMessage,

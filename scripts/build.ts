@@ -9,6 +9,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { CODE_LIST, FAMILIES, familyOf } from "../src/core/codes.ts";
 import { LIMITS } from "../src/limits.ts";
+import { writeKernels } from "./kernels.ts";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const upper = (name: string): string =>
@@ -78,6 +79,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   await mkdir(join(root, "src/core/wasm"), { recursive: true });
   await writeFile(join(root, "assembly/generated.ts.new"), generated());
   await rename(join(root, "assembly/generated.ts.new"), join(root, "assembly/generated.ts"));
+  await writeKernels(root);
   await Promise.all([buildWasm("simd"), buildWasm("scalar")]);
   await buildWasm("checked");
   if (!process.argv.includes("--wasm")) await buildDist();

@@ -1,11 +1,6 @@
 /** The curve P-256: SP 800-186 §3.2.1.3. Numbers are little-endian 32-bit limbs. */
+import { PRIME } from "../field/p256";
 import { defineCurve, ROOM_BYTES_8, Weierstrass } from "./weierstrass";
-
-/** p. */
-const FIELD: usize = memory.data<u32>([
-  0xffffffff, 0xffffffff, 0xffffffff, 0x00000000,
-  0x00000000, 0x00000000, 0x00000001, 0xffffffff,
-]);
 
 /** n, the order of G. */
 const ORDER: usize = memory.data<u32>([
@@ -28,4 +23,4 @@ const BASE: usize = memory.data<u32>([
 
 const ROOM: usize = memory.data(ROOM_BYTES_8, 16);
 
-export const P256: Weierstrass = defineCurve(8, FIELD, ORDER, B, BASE, ROOM);
+export const P256: Weierstrass = defineCurve(8, PRIME, ORDER, B, BASE, ROOM);

@@ -7,6 +7,7 @@
  */
 import { invariant } from "../abi";
 import { addLimbs, bitLength, bitOf, clear, compare, copy, limb, setLimb, subLimbs } from "./limbs";
+import { invertOdd } from "./safegcd";
 
 /** 4096 bits. */
 export const LIMBS_MAX: u32 = 128;
@@ -27,7 +28,6 @@ export class Modulus {
 const PRODUCT: usize = memory.data((128 + 1) * 4, 16);
 const REDUCED: usize = memory.data(128 * 4, 16);
 const POWER: usize = memory.data(128 * 4, 16);
-const EXPONENT: usize = memory.data(128 * 4, 16);
 
 /** Fills `modulus` for the odd number at `m`; `one` and `square` are room for `limbs` limbs each. */
 export function prepare(modulus: Modulus, limbs: u32, m: usize, one: usize, square: usize): void {
@@ -119,11 +119,10 @@ export function pow(modulus: Modulus, out: usize, a: usize, exponent: usize, lim
   }
 }
 
-/** out = 1/a for a prime modulus, by Fermat: a^(m-2). The inverse of 0 comes out as 0. */
+/** out = 1/a, in Montgomery's form; 0 where a has no inverse, as 0 has none. */
 export function invert(modulus: Modulus, out: usize, a: usize): void {
-  const limbs = modulus.limbs;
-  clear(EXPONENT, limbs);
-  setLimb(EXPONENT, 0, 2);
-  subLimbs(EXPONENT, modulus.m, EXPONENT, limbs);
-  pow(modulus, out, a, EXPONENT, limbs);
+  // 1/(a·R), then twice times R.
+  invertOdd(out, a, modulus.m, modulus.limbs);
+  mul(modulus, out, out, modulus.square);
+  mul(modulus, out, out, modulus.square);
 }

@@ -1,8 +1,10 @@
 /** ECDSA verification over P-256 and P-384: FIPS 186-5 §6.4.2. */
-import { curveBytes, curveOf } from "../curve/curve";
+import { Curve, curveBytes, curveOf } from "../curve/curve";
 import { doubleMultiply, isInfinity, readPoint, Weierstrass } from "../curve/weierstrass";
 import { addLimbs, compare, fromBigEndian, isZero, subLimbs } from "../field/limbs";
 import { invert, mul, toMontgomery } from "../field/montgomery";
+import { Answer, itemOf, verifyItems } from "./p256-batch";
+import { findKey, NO_SLOT, tableOf, useWindow } from "./prepared-keys";
 
 const KEY: usize = memory.data(144, 16);
 const SUM: usize = memory.data(144, 16);
@@ -17,6 +19,31 @@ export function isOnCurve(curve: u32, publicKey: usize): bool {
   return readPoint(curveOf(curve), KEY, publicKey);
 }
 
+/** As verifyPlain; by the table of a key that was enrolled, if it has one (the same answer, sooner). */
+export function verifyEcdsa(
+  curve: u32,
+  publicKey: usize,
+  digest: usize,
+  digestLength: u32,
+  signature: usize,
+  signatureLength: u32,
+): bool {
+  if (SIMD != 0 && curve == <u32>Curve.P256 && signatureLength == 64) {
+    const slot = findKey(publicKey);
+    const window = slot == NO_SLOT ? 0 : useWindow(slot);
+    if (window != 0) {
+      const item = itemOf(0);
+      item.table = tableOf(slot);
+      item.digest = digest;
+      item.digestBytes = digestLength;
+      item.signature = signature;
+      verifyItems(1, window);
+      if (item.answer != Answer.UNDECIDED) return item.answer == Answer.VALID;
+    }
+  }
+  return verifyPlain(curve, publicKey, digest, digestLength, signature, signatureLength);
+}
+
 /**
  * Whether r||s is a signature by `publicKey` (x||y) over the message of that digest.
  * 1. r||s has exactly the curve's width; 1 <= r, s < n.
@@ -24,7 +51,7 @@ export function isOnCurve(curve: u32, publicKey: usize): bool {
  * 3. e = the leftmost bits of the digest, as many as n has; u = e/s, v = r/s mod n.
  * 4. u·G + v·Q is not infinity, and its x, taken mod n, is r.
  */
-export function verifyEcdsa(
+export function verifyPlain(
   curve: u32,
   publicKey: usize,
   digest: usize,

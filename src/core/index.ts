@@ -2,12 +2,12 @@
 export type { Appraisal, ClockFloor, PcrPolicy, Pcrs, Quote } from "./appraise.ts";
 export { CODE_LIST, CODES, type Code, FAMILIES, type Family, familyOf } from "./codes.ts";
 export { CoreError, type CoreErrorCode } from "./errors.ts";
+export { KeyHandle, type SignatureCheck, type Tier } from "./keys.ts";
 export {
   Core,
   type DecideOptions,
   type LoadOptions,
   loadCore,
-  type SignatureCheck,
 } from "./load.ts";
 export type { HashName, PublicKey, Scheme } from "./signature.ts";
 export {

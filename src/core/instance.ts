@@ -18,6 +18,14 @@ export interface Exports {
   decide(length: number, flags: number): void;
   appraiseQuote(length: number): void;
   appraisal(): number;
+  enrollP256(key: number, tier: number): number;
+  forgetP256(slot: number): void;
+  keyBytes(): number;
+  limitKeyBytes(bytes: number): void;
+  verifyChecks(checks: number, count: number, answers: number): void;
+  isOnCurve(curve: number, key: number): number;
+  isEd25519Key(key: number): number;
+  rsaKeyOk(n: number, nBytes: number, e: number, eBytes: number): number;
   hash(id: number, source: number, length: number, out: number): number;
   verifyEcdsaMessage(curve: number, hash: number, ...parts: number[]): number;
   verifyEd25519Message(...parts: number[]): number;

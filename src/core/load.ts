@@ -3,14 +3,8 @@ import { LIMITS } from "../limits.ts";
 import { type Appraisal, appraiseQuote, type Quote } from "./appraise.ts";
 import { CoreError } from "./errors.ts";
 import { type Exports, Instance, place } from "./instance.ts";
-import {
-  type HashName,
-  hash,
-  needBytes,
-  type PublicKey,
-  type Scheme,
-  verifySignature,
-} from "./signature.ts";
+import { type KeyHandle, Keys, type SignatureCheck, type Tier } from "./keys.ts";
+import { type HashName, hash, needBytes, type PublicKey } from "./signature.ts";
 import { denied, readVerdict, type Verdict } from "./verdict.ts";
 
 export interface LoadOptions {
@@ -18,18 +12,13 @@ export interface LoadOptions {
   readonly wasm?: BufferSource | WebAssembly.Module;
   /** Which build to load; `auto` is simd where the engine has it, else scalar. */
   readonly build?: "auto" | "simd" | "scalar" | "checked";
+  /** Limit of the memory for tables of enrolled keys; 256 MiB by default. */
+  readonly preparedKeyBytes?: number;
 }
 
 export interface DecideOptions {
   /** Go on after the first failure and list every code. */
   readonly explain?: boolean;
-}
-
-export interface SignatureCheck {
-  readonly scheme: Scheme;
-  readonly key: PublicKey;
-  readonly message: Uint8Array;
-  readonly signature: Uint8Array;
 }
 
 const EXPLAIN = 1;
@@ -43,11 +32,13 @@ const SIMD_PROBE = new Uint8Array([
 /** The core of DESIGN and docs/abi.md: pure functions of their bytes. Not re-entrant; one instance a thread. */
 export class Core {
   readonly #instance: Instance;
+  readonly #keys: Keys;
   /** SHA-256 of the module's bytes, recorded with each decision; null where only a compiled module was given. */
   readonly wasmDigest: Uint8Array | null;
 
   /** Use `loadCore`. */
-  constructor(module: WebAssembly.Module, bytes: Uint8Array | null) {
+  constructor(module: WebAssembly.Module, bytes: Uint8Array | null, keyBytesMax?: number) {
+    this.#keys = new Keys(keyBytesMax);
     this.#instance = new Instance(module);
     this.wasmDigest = bytes === null ? null : this.hash("sha256", bytes);
   }
@@ -77,12 +68,28 @@ export class Core {
     return this.run((core) => hash(core, name, bytes));
   }
 
-  /** Verifies one signature; see `verifySignature` in signature.ts for shapes and errors. */
+  /**
+   * Verifies one signature; see `prepareCheck` in signature.ts for shapes and errors.
+   *
+   * @throws CoreError also `handle.unknown`.
+   */
   verifySignature(check: SignatureCheck): boolean {
-    if (typeof check !== "object" || check === null)
-      throw new CoreError("input", "A check is missing.");
-    const { scheme, key, message, signature } = check;
-    return this.run((core) => verifySignature(core, scheme, key, message, signature));
+    return this.run((core) => this.#keys.verify(core, check));
+  }
+
+  /** Takes a key in, so that its signatures verify sooner; warm by default. See keys.ts. */
+  enrollKey(key: PublicKey, options: { readonly tier?: Tier } = {}): KeyHandle {
+    return this.run((core) => this.#keys.enroll(core, key, options.tier));
+  }
+
+  /** @throws CoreError `handle.unknown` when it was forgotten before, or is not of this core. */
+  forgetKey(handle: KeyHandle): void {
+    this.run((core) => this.#keys.forget(core, handle));
+  }
+
+  /** Verifies many signatures: 1 or 0 for each, in order; a wrong shape throws, with its index, before any work. */
+  verifyBatch(checks: readonly SignatureCheck[]): Uint8Array {
+    return this.run((core) => this.#keys.verifyBatch(core, checks));
   }
 
   /** Appraises one quote on its own; see `appraiseQuote` in appraise.ts for shapes and errors. */
@@ -125,12 +132,12 @@ function resolveBuild(build: LoadOptions["build"]): "simd" | "scalar" | "checked
 export async function loadCore(options: LoadOptions = {}): Promise<Core> {
   const build = resolveBuild(options.build);
   const { wasm } = options;
-  if (wasm instanceof WebAssembly.Module) return new Core(wasm, null);
+  if (wasm instanceof WebAssembly.Module) return new Core(wasm, null, options.preparedKeyBytes);
   const bytes = wasm === undefined ? await packaged(build) : bytesOf(wasm);
   const module = await WebAssembly.compile(bytes).catch((cause: unknown) => {
     throw new CoreError("input", "The bytes given are no WebAssembly module.", { cause });
   });
-  return new Core(module, bytes);
+  return new Core(module, bytes, options.preparedKeyBytes);
 }
 
 /** A copy, so that what was hashed is what was compiled. */

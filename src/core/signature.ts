@@ -84,19 +84,26 @@ function ecKey(key: PublicKey, width: number): Uint8Array {
   return both;
 }
 
+/** A signature whose shape is checked, ready to be verified. */
+export interface Prepared {
+  /** Verifies it alone. */
+  verify(core: Exports): boolean;
+  /** For ECDSA over P-256, which may also be verified among others: x||y and the hash's number. */
+  readonly p256: { readonly key: Uint8Array; readonly hash: number } | null;
+}
+
 /**
- * Verifies one signature over the message, which the core hashes itself. ECDSA signatures are r then s. A wrong value
- * (not on the curve, not canonical, a signature of any other length) is false.
+ * Prepares to verify one signature over the message, which the core hashes itself. ECDSA signatures are r then s. A
+ * wrong value (not on the curve, not canonical, a signature of any other length) is false when it is verified.
  *
  * @throws CoreError for a wrong shape: `input`, `key.malformed` or `key.unsupported`.
  */
-export function verifySignature(
-  core: Exports,
+export function prepareCheck(
   scheme: Scheme,
   key: PublicKey,
   message: Uint8Array,
   signature: Uint8Array,
-): boolean {
+): Prepared {
   if (typeof scheme !== "object" || scheme === null)
     throw new CoreError("input", "A scheme is missing.");
   if (typeof key !== "object" || key === null) throw new CoreError("input", "A key is missing.");
@@ -106,35 +113,89 @@ export function verifySignature(
     const curve = Object.hasOwn(CURVES, scheme.curve) ? CURVES[scheme.curve] : undefined;
     if (!curve) throw new CoreError("input", `There is no curve "${String(scheme.curve)}".`);
     const id = hashId(scheme.hash);
-    const [k = 0, m = 0, s = 0] = place(core, [ecKey(key, curve.bytes), message, signature]);
-    return core.verifyEcdsaMessage(curve.id, id, k, m, message.length, s, signature.length) === 1;
+    const point = ecKey(key, curve.bytes);
+    const verify = (core: Exports): boolean => {
+      const [k = 0, m = 0, s = 0] = place(core, [point, message, signature]);
+      return core.verifyEcdsaMessage(curve.id, id, k, m, message.length, s, signature.length) === 1;
+    };
+    return { verify, p256: scheme.curve === "P-256" ? { key: point, hash: id } : null };
   }
   if (scheme.type === "ed25519") {
-    if (!("x" in key) || "y" in key)
-      throw new CoreError("key.malformed", "An Ed25519 key has x alone.");
-    const x = coordinate(key.x, "x", ED25519_BYTES);
-    const [k = 0, m = 0, s = 0] = place(core, [x, message, signature]);
-    return core.verifyEd25519Message(k, m, message.length, s, signature.length) === 1;
+    const x = ed25519Key(key);
+    const verify = (core: Exports): boolean => {
+      const [k = 0, m = 0, s = 0] = place(core, [x, message, signature]);
+      return core.verifyEd25519Message(k, m, message.length, s, signature.length) === 1;
+    };
+    return { verify, p256: null };
   }
   if (scheme.type !== "rsassa" && scheme.type !== "rsapss") {
     throw new CoreError("input", `There is no scheme "${String((scheme as Scheme).type)}".`);
   }
-  return verifyRsa(core, scheme, rsaKey(key), message, signature);
+  return { verify: prepareRsa(scheme, rsaKey(key), message, signature), p256: null };
 }
 
-function verifyRsa(
-  core: Exports,
+function ed25519Key(key: PublicKey): Uint8Array {
+  if (!("x" in key) || "y" in key)
+    throw new CoreError("key.malformed", "An Ed25519 key has x alone.");
+  return coordinate(key.x, "x", ED25519_BYTES);
+}
+
+function prepareRsa(
   scheme: Extract<Scheme, { type: "rsassa" | "rsapss" }>,
   key: { n: Uint8Array; e: Uint8Array },
   message: Uint8Array,
   signature: Uint8Array,
-): boolean {
+): (core: Exports) => boolean {
   const id = hashId(scheme.hash);
-  const salt = scheme.type === "rsapss" ? saltOf(scheme.saltLength) : 0;
-  const [n = 0, e = 0, m = 0, s = 0] = place(core, [key.n, key.e, message, signature]);
-  const parts = [n, key.n.length, e, key.e.length, m, message.length, s, signature.length];
-  if (scheme.type === "rsassa") return core.verifyRsassaMessage(id, ...parts) === 1;
-  return core.verifyRsapssMessage(id, salt, ...parts) === 1;
+  const salt = scheme.type === "rsapss" ? saltOf(scheme.saltLength) : null;
+  return (core) => {
+    const [n = 0, e = 0, m = 0, s = 0] = place(core, [key.n, key.e, message, signature]);
+    const parts = [n, key.n.length, e, key.e.length, m, message.length, s, signature.length];
+    if (salt === null) return core.verifyRsassaMessage(id, ...parts) === 1;
+    return core.verifyRsapssMessage(id, salt, ...parts) === 1;
+  };
+}
+
+/**
+ * Checks a key's own values in the core: a point of its curve, an Ed25519 key that is canonical and not of small
+ * order, RSA numbers that may be used.
+ *
+ * @throws CoreError `key.malformed` or `key.unsupported`, for shape and for value.
+ */
+export function checkKey(core: Exports, key: PublicKey): PublicKey {
+  if (typeof key !== "object" || key === null) throw new CoreError("input", "A key is missing.");
+  const copy = copyKey(key);
+  if (!holds(core, copy)) throw new CoreError("key.malformed", "The key's value is no public key.");
+  return copy;
+}
+
+function copyKey(key: PublicKey): PublicKey {
+  if ("n" in key) {
+    const { n, e } = rsaKey(key);
+    return { n: n.slice(), e: e.slice() };
+  }
+  if (!("y" in key)) return { x: ed25519Key(key).slice() };
+  needBytes(key.x, "x");
+  const both = ecKey(key, curveOf(key.x).bytes);
+  const width = both.length / 2;
+  return { x: both.slice(0, width), y: both.slice(width) };
+}
+
+function curveOf(x: Uint8Array): (typeof CURVES)[keyof typeof CURVES] {
+  const found = Object.values(CURVES).find(({ bytes }) => bytes === x.length);
+  if (found) return found;
+  throw new CoreError("key.malformed", `No curve has coordinates of ${x.length} bytes.`);
+}
+
+function holds(core: Exports, key: PublicKey): boolean {
+  if ("n" in key) {
+    const [n = 0, e = 0] = place(core, [key.n, key.e]);
+    return core.rsaKeyOk(n, key.n.length, e, key.e.length) === 1;
+  }
+  if (!("y" in key)) return core.isEd25519Key(place(core, [key.x])[0] ?? 0) === 1;
+  const { id, bytes } = curveOf(key.x);
+  const [point = 0] = place(core, [ecKey(key, bytes)]);
+  return core.isOnCurve(id, point) === 1;
 }
 
 function saltOf(length: number | undefined): number {

@@ -121,7 +121,7 @@ export function importsOf(text: string): Import[] {
 
 /** What the build makes, and what npm and git keep. */
 const NOT_OURS =
-  /(?:^|\/)(?:node_modules|dist|wasm)\/|^assembly\/generated\.ts$|package-lock\.json$/;
+  /(?:^|\/)(?:node_modules|dist|wasm)\/|^assembly\/(?:.*\.)?generated\.ts$|package-lock\.json$/;
 
 /** Our files under the folders, as paths from the project's root. */
 export function filesUnder(folders: readonly string[]): string[] {

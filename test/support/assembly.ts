@@ -10,6 +10,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { writeKernels } from "../../scripts/kernels.ts";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
 
@@ -36,6 +37,7 @@ export async function compile(
 ): Promise<WebAssembly.Module> {
   const text = await readFile(join(root, "asconfig.json"), "utf8");
   const { targets, options }: Config = JSON.parse(text);
+  await writeKernels(root);
   const folder = join(tmpdir(), `portcullis-assembly-${await sourceDigest(text)}`);
   const name = createHash("sha256").update(entries.join()).digest("hex").slice(0, 12);
   const path = join(folder, `${name}.${build}.wasm`);
@@ -100,6 +102,11 @@ export class Instance {
     const at = this.room(bytes.length);
     new Uint8Array(this.#memory.buffer).set(bytes, at);
     return at;
+  }
+
+  /** Writes bytes where the core itself keeps something. */
+  write(at: number, bytes: Uint8Array): void {
+    new Uint8Array(this.#memory.buffer).set(bytes, at);
   }
 
   get(at: number, length: number): Uint8Array {

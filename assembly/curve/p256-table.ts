@@ -1,0 +1,223 @@
+/**
+ * Tables of multiples of a point of P-256, and sums taken from them without a doubling.
+ *
+ * For windows of w bits, entry j of window i is (2j + 1)·2^(w·i)·P. An odd scalar is a sum of one entry, or its
+ * negative, from every window: each digit is odd, so none is zero (M. Joye and M. Tunstall, Exponent recoding,
+ * Africacrypt 2009); for an even scalar k, n - k is odd and all signs turn. Entries are x then y, each 20 signed
+ * limbs of 13 bits, balanced in [-2^12, 2^12], in the form of field/p256-lanes.
+ */
+import { invariant } from "../abi";
+import { bitOf, copy, isZero as isZeroNumber, limb, subLimbs } from "../field/limbs";
+import { fromMontgomery, invert, mul as mulModular } from "../field/montgomery";
+import { FIELD } from "../field/p256";
+import { LANES_BYTES, mul, setLane, SQUARE } from "../field/p256-lanes";
+import { P256 } from "./p256";
+import { addPairs, pointOf, setJob, VECTOR_POINT_BYTES } from "./p256-tree";
+import { addPoints } from "./weierstrass";
+
+/** Bytes of an entry. */
+export const ENTRY_BYTES: u32 = 80;
+const WINDOWS_MAX: u32 = 52;
+const POINT_BYTES: usize = 96;
+
+/** Windows of the base point's table. */
+export const BASE_WINDOW: u32 = 8;
+const BASE_TABLE: usize = memory.data(32 * 128 * 80, 16);
+let baseReady: bool = false;
+
+// For each window 2^(w·i)·P and its double, in projective and then in affine coordinates.
+const BASES: usize = memory.data(2 * 52 * 96, 16);
+const CHAIN: usize = memory.data(2 * 52 * 32, 16);
+const INVERSE: usize = memory.data(32, 16);
+const FACTOR: usize = memory.data(32, 16);
+const CURRENT: usize = memory.data(96, 16);
+const BALANCED: usize = memory.data(320, 16);
+const HALF: usize = memory.data(32, 16);
+
+export function windowsOf(window: u32): u32 {
+  return (256 + window - 1) / window;
+}
+
+export function tableBytes(window: u32): u32 {
+  return windowsOf(window) * (<u32>1 << (window - 1)) * ENTRY_BYTES;
+}
+
+/** The base point's table; made when it is first asked for, which takes a few milliseconds. */
+export function baseTable(): usize {
+  if (!baseReady) {
+    makeTable(BASE_TABLE, BASE_WINDOW, P256.table + POINT_BYTES);
+    baseReady = true;
+  }
+  return BASE_TABLE;
+}
+
+/** Fills a table of `tableBytes(window)` bytes for a point of the curve (projective, as in weierstrass). */
+export function makeTable(table: usize, window: u32, point: usize): void {
+  const windows = windowsOf(window);
+  invariant(windows <= WINDOWS_MAX);
+  const entries: u32 = <u32>1 << (window - 1);
+  memory.copy(CURRENT, point, POINT_BYTES);
+  for (let i: u32 = 0; i < windows; ++i) {
+    memory.copy(base(2 * i), CURRENT, POINT_BYTES);
+    addPoints(P256, CURRENT, CURRENT, CURRENT);
+    memory.copy(base(2 * i + 1), CURRENT, POINT_BYTES);
+    for (let j: u32 = 1; j < window; ++j) addPoints(P256, CURRENT, CURRENT, CURRENT);
+  }
+  toAffine(2 * windows);
+  // Four windows a vector point: group's point 0 is the entry at hand, point 1 twice the first one.
+  const groups = (windows + 3) >> 2;
+  for (let group: u32 = 0; group < groups; ++group) {
+    for (let lane: u32 = 0; lane < 4; ++lane) {
+      const i = min<u32>(group * 4 + lane, windows - 1);
+      setPoint(pointOf(group, 0), lane, base(2 * i));
+      setPoint(pointOf(group, 1), lane, base(2 * i + 1));
+    }
+    enterForm(pointOf(group, 0));
+    enterForm(pointOf(group, 1));
+  }
+  for (let j: u32 = 0; j < entries; ++j) {
+    if (j > 0) {
+      for (let group: u32 = 0; group < groups; ++group) {
+        const p = pointOf(group, 0);
+        setJob(group, p, pointOf(group, 1), p, group);
+      }
+      // Odd multiples of P below 2^8 never meet 2·P or its negative: the order of P is a large prime.
+      assert(addPairs(groups));
+    }
+    for (let group: u32 = 0; group < groups; ++group) {
+      writeEntries(table, windows, entries, group, j);
+    }
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function base(index: u32): usize {
+  return BASES + <usize>index * POINT_BYTES;
+}
+
+/** Divides x and y of the first `count` bases by z, with one inversion, and takes them out of Montgomery's form. */
+function toAffine(count: u32): void {
+  copy(CHAIN, base(0) + 64, 8);
+  for (let i: u32 = 1; i < count; ++i) {
+    const at = CHAIN + ((<usize>i) << 5);
+    mulModular(FIELD, at, at - 32, base(i) + 64);
+  }
+  invert(FIELD, INVERSE, CHAIN + ((<usize>(count - 1)) << 5));
+  for (let i = count; i-- > 0;) {
+    const at = base(i);
+    if (i > 0) mulModular(FIELD, FACTOR, INVERSE, CHAIN + ((<usize>(i - 1)) << 5));
+    else copy(FACTOR, INVERSE, 8);
+    mulModular(FIELD, INVERSE, INVERSE, at + 64);
+    for (let coordinate: usize = 0; coordinate < 64; coordinate += 32) {
+      mulModular(FIELD, at + coordinate, at + coordinate, FACTOR);
+      fromMontgomery(FIELD, at + coordinate, at + coordinate);
+    }
+  }
+}
+
+function setPoint(point: usize, lane: u32, affine: usize): void {
+  setLane(point, lane, affine);
+  setLane(point + LANES_BYTES, lane, affine + 32);
+}
+
+function enterForm(point: usize): void {
+  mul(point, point, SQUARE);
+  mul(point + LANES_BYTES, point + LANES_BYTES, SQUARE);
+}
+
+/** Writes entry j of the four windows of a group. */
+function writeEntries(table: usize, windows: u32, entries: u32, group: u32, j: u32): void {
+  balance(BALANCED, pointOf(group, 0));
+  balance(BALANCED + LANES_BYTES, pointOf(group, 0) + LANES_BYTES);
+  for (let lane: u32 = 0; lane < 4; ++lane) {
+    const window = group * 4 + lane;
+    if (window >= windows) return;
+    const entry = table + <usize>((window * entries + j) * ENTRY_BYTES);
+    const from = BALANCED + ((<usize>lane) << 2);
+    for (let word: usize = 0; word < 20; ++word) {
+      store<u32>(entry + (word << 2), load<u32>(from + (word << 4)));
+    }
+  }
+}
+
+/** out = a with every limb but the topmost in [-2^12, 2^12). */
+function balance(out: usize, a: usize): void {
+  let carry = i32x4.splat(0);
+  const half = i32x4.splat(4096);
+  for (let i: usize = 0; i < <usize>LANES_BYTES; i += 16) {
+    const pair = v128.load(a + i);
+    let low = i32x4.add(i32x4.shr_s(i32x4.shl(pair, 16), 16), carry);
+    carry = i32x4.shr_s(i32x4.add(low, half), 13);
+    low = i32x4.sub(low, i32x4.shl(carry, 13));
+    let high = i32x4.add(i32x4.shr_s(pair, 16), carry);
+    if (i < <usize>(LANES_BYTES - 16)) {
+      carry = i32x4.shr_s(i32x4.add(high, half), 13);
+      high = i32x4.sub(high, i32x4.shl(carry, 13));
+    }
+    v128.store(out + i, v128.or(v128.and(low, i32x4.splat(0xffff)), i32x4.shl(high, 16)));
+  }
+}
+
+/**
+ * Writes the entries that add up to k·P, one u32 for each window: its address, and 1 more where it is to be negated.
+ * k is 8 limbs, 0 < k < n; n are the limbs of the order.
+ */
+export function chooseEntries(out: usize, table: usize, window: u32, k: usize, n: usize): void {
+  invariant(!isZeroNumber(k, 8));
+  const windows = windowsOf(window);
+  const flip: u32 = 1 - bitOf(k, 0);
+  if (flip == 1) subLimbs(HALF, n, k, 8);
+  else copy(HALF, k, 8);
+  // With h = (k - 1)/2, whose digits base 2^w are b: k is the sum of (2b + 1 - 2^w)·2^(w·i), and 2b + 1 on top.
+  for (let i: u32 = 0; i < 7; ++i) {
+    store<u32>(HALF + ((<usize>i) << 2), (limb(HALF, i) >> 1) | (limb(HALF, i + 1) << 31));
+  }
+  store<u32>(HALF, limb(HALF, 7) >> 1, 28);
+  const entries: u32 = <u32>1 << (window - 1);
+  for (let i: u32 = 0; i < windows; ++i) {
+    const at = i * window;
+    const word = at >> 5;
+    let bits: u64 = <u64>limb(HALF, word);
+    if (word < 7) bits |= <u64>limb(HALF, word + 1) << 32;
+    const b = <u32>(bits >> (at & 31)) & (2 * entries - 1);
+    let j: u32;
+    let negative: u32 = 0;
+    if (i == windows - 1) j = b;
+    else if (b >= entries) j = b - entries;
+    else {
+      j = entries - 1 - b;
+      negative = 1;
+    }
+    const entry = <u32>table + (i * entries + j) * ENTRY_BYTES;
+    store<u32>(out + ((<usize>i) << 2), entry | (negative ^ flip));
+  }
+}
+
+/** Gathers four entries, each as `chooseEntries` writes it, into a vector point. */
+export function gather(point: usize, a: u32, b: u32, c: u32, d: u32): void {
+  const signs = i32x4.neg(v128.and(i32x4(a, b, c, d), i32x4.splat(1)));
+  const pa = <usize>(a & ~1);
+  const pb = <usize>(b & ~1);
+  const pc = <usize>(c & ~1);
+  const pd = <usize>(d & ~1);
+  for (let i: usize = 0; i < 80; i += 16) {
+    const va = v128.load(pa + i);
+    const vb = v128.load(pb + i);
+    const vc = v128.load(pc + i);
+    const vd = v128.load(pd + i);
+    const lowAB = v128.shuffle<u32>(va, vb, 0, 4, 1, 5);
+    const lowCD = v128.shuffle<u32>(vc, vd, 0, 4, 1, 5);
+    const highAB = v128.shuffle<u32>(va, vb, 2, 6, 3, 7);
+    const highCD = v128.shuffle<u32>(vc, vd, 2, 6, 3, 7);
+    const out = point + (i << 2);
+    v128.store(out, v128.shuffle<u64>(lowAB, lowCD, 0, 2));
+    v128.store(out, v128.shuffle<u64>(lowAB, lowCD, 1, 3), 16);
+    v128.store(out, v128.shuffle<u64>(highAB, highCD, 0, 2), 32);
+    v128.store(out, v128.shuffle<u64>(highAB, highCD, 1, 3), 48);
+  }
+  for (let i: usize = LANES_BYTES; i < <usize>VECTOR_POINT_BYTES; i += 16) {
+    const y = v128.load(point + i);
+    v128.store(point + i, i16x8.sub(v128.xor(y, signs), signs));
+  }
+}

@@ -1,0 +1,216 @@
+/**
+ * Keys that are known beforehand, and many signatures at once. A handle stands for a key that was checked; for P-256
+ * the core also keeps a table of its multiples, of the size that the tier asks for and the limit allows, which makes
+ * its signatures several times faster to verify. What is answered never depends on tables, order or batch size.
+ */
+import { CoreError } from "./errors.ts";
+import { type Exports, place, take } from "./instance.ts";
+import { checkKey, type Prepared, type PublicKey, prepareCheck, type Scheme } from "./signature.ts";
+
+/** How often a key is used: a cold one has no table, a warm one 66 KB, a hot one 189 KB. */
+export type Tier = "cold" | "warm" | "hot";
+
+/** Stands for an enrolled key until it is forgotten; never reused. Only `enrollKey` makes handles that work. */
+export class KeyHandle {
+  readonly kind = "portcullis-key";
+}
+
+export interface SignatureCheck {
+  readonly scheme: Scheme;
+  readonly key: PublicKey | KeyHandle;
+  readonly message: Uint8Array;
+  readonly signature: Uint8Array;
+}
+
+/** The numbers of assembly/sig/prepared-keys.ts. */
+const TIERS: Readonly<Record<Tier, number>> = { cold: 0, warm: 1, hot: 2 };
+const NO_SLOT = 0xffffffff;
+const P256_BYTES = 32;
+/** A check as the core reads it: slot, hash, message and its length, signature and its length. */
+const RECORD_BYTES = 24;
+const RECORDS_MAX = 1024;
+const KEY_BYTES_MAX = 0xffffffff;
+
+interface Entry {
+  readonly key: PublicKey;
+  readonly tier: number;
+  /** Where the core keeps it, in the instance `core`; null where the core keeps nothing. */
+  slot: number | null;
+  core: Exports | null;
+}
+
+interface Ready {
+  readonly prepared: Prepared;
+  readonly message: Uint8Array;
+  readonly signature: Uint8Array;
+  readonly entry: Entry | null;
+}
+
+export class Keys {
+  readonly #entries = new WeakMap<KeyHandle, Entry>();
+  readonly #bytesMax: number | undefined;
+  /** Handles of each slot, in the instance at hand. */
+  #holders = new Map<number, number>();
+  #core: Exports | null = null;
+
+  /** @throws CoreError `input` unless the limit is a whole number of bytes. */
+  constructor(bytesMax: number | undefined) {
+    if (bytesMax !== undefined && !(Number.isSafeInteger(bytesMax) && bytesMax >= 0)) {
+      throw new CoreError("input", "preparedKeyBytes is a whole number of bytes.");
+    }
+    this.#bytesMax = bytesMax;
+  }
+
+  /**
+   * Takes a key in.
+   *
+   * @throws CoreError for a wrong shape or value: `input`, `key.malformed` or `key.unsupported`.
+   */
+  enroll(core: Exports, key: PublicKey, tier: Tier = "warm"): KeyHandle {
+    const number = Object.hasOwn(TIERS, tier) ? TIERS[tier] : undefined;
+    if (number === undefined) throw new CoreError("input", `There is no tier "${String(tier)}".`);
+    const entry: Entry = { key: checkKey(core, key), tier: number, slot: null, core: null };
+    this.#settle(core, entry);
+    const handle = Object.freeze(new KeyHandle());
+    this.#entries.set(handle, entry);
+    return handle;
+  }
+
+  /** @throws CoreError `handle.unknown` when it was forgotten before, or is not of this core. */
+  forget(core: Exports, handle: KeyHandle): void {
+    const entry = this.#entryOf(handle);
+    this.#entries.delete(handle);
+    if (entry.core !== core || entry.slot === null) return;
+    const left = (this.#holders.get(entry.slot) ?? 1) - 1;
+    this.#holders.set(entry.slot, left);
+    if (left > 0) return;
+    this.#holders.delete(entry.slot);
+    core.forgetP256(entry.slot);
+  }
+
+  /**
+   * Verifies many signatures: 1 or 0 for each, in order.
+   *
+   * @throws CoreError with `index`, before any work, for a wrong shape or an unknown handle.
+   */
+  verifyBatch(core: Exports, checks: readonly SignatureCheck[]): Uint8Array {
+    if (!Array.isArray(checks)) throw new CoreError("input", "The checks must be an array.");
+    const ready = checks.map((check, index) => this.#prepare(core, check, index));
+    const answers = new Uint8Array(checks.length);
+    const together: number[] = [];
+    for (const [index, { prepared, entry }] of ready.entries()) {
+      if (entry !== null) this.#settle(core, entry);
+      if (entry?.slot === undefined || entry.slot === null) {
+        answers[index] = prepared.verify(core) ? 1 : 0;
+      } else together.push(index);
+    }
+    while (together.length > 0) {
+      const group = together.splice(0, fitting(core, ready, together));
+      const found = verifyTogether(core, ready, group);
+      for (const [place, index] of group.entries()) answers[index] = found[place] ?? 0;
+    }
+    return answers;
+  }
+
+  /** Verifies one signature, by a key or a handle. */
+  verify(core: Exports, check: SignatureCheck): boolean {
+    const { prepared, entry } = this.#ready(core, check);
+    if (entry !== null) this.#settle(core, entry);
+    return prepared.verify(core);
+  }
+
+  #prepare(core: Exports, check: SignatureCheck, index: number): Ready {
+    try {
+      return this.#ready(core, check);
+    } catch (error) {
+      if (!(error instanceof CoreError)) throw error;
+      throw new CoreError(error.code, error.message, { index, cause: error });
+    }
+  }
+
+  #ready(core: Exports, check: SignatureCheck): Ready {
+    if (typeof check !== "object" || check === null) {
+      throw new CoreError("input", "A check is missing.");
+    }
+    const { scheme, message, signature } = check;
+    const entry = check.key instanceof KeyHandle ? this.#entryOf(check.key) : null;
+    const key = check.key instanceof KeyHandle ? this.#entryOf(check.key).key : check.key;
+    const prepared = prepareCheck(scheme, key, message, signature);
+    const room = core.inputBytes() - 2 * RECORD_BYTES - 2048;
+    if (message.length + signature.length > room) {
+      throw new CoreError("input", `Message and signature are larger than ${room} bytes.`);
+    }
+    return { prepared, message, signature, entry };
+  }
+
+  #entryOf(handle: KeyHandle): Entry {
+    const entry = handle instanceof KeyHandle ? this.#entries.get(handle) : undefined;
+    if (!entry) throw new CoreError("handle.unknown", "This key is not enrolled in this core.");
+    return entry;
+  }
+
+  /** Puts a P-256 key into a slot of this instance, which may be a new one after a trap. */
+  #settle(core: Exports, entry: Entry): void {
+    if (entry.core === core) return;
+    if (this.#core !== core) {
+      this.#core = core;
+      this.#holders = new Map();
+      if (this.#bytesMax !== undefined) {
+        core.limitKeyBytes(Math.min(this.#bytesMax, KEY_BYTES_MAX));
+      }
+    }
+    entry.core = core;
+    entry.slot = null;
+    const { key } = entry;
+    if (!("y" in key) || key.x.length !== P256_BYTES) return;
+    const point = new Uint8Array(2 * P256_BYTES);
+    point.set(key.x);
+    point.set(key.y, P256_BYTES);
+    const slot = core.enrollP256(place(core, [point])[0] ?? 0, entry.tier) >>> 0;
+    if (slot === NO_SLOT) return;
+    entry.slot = slot;
+    this.#holders.set(slot, (this.#holders.get(slot) ?? 0) + 1);
+  }
+}
+
+const aligned = (length: number): number => (length + 15) & ~15;
+
+/** How many of the checks, from the first on, fit the input region at once; at least one. */
+function fitting(core: Exports, ready: readonly Ready[], indexes: readonly number[]): number {
+  let left = core.inputBytes() - aligned(RECORDS_MAX) - RECORDS_MAX * RECORD_BYTES;
+  let count = 0;
+  for (const index of indexes.slice(0, RECORDS_MAX)) {
+    const check = ready[index];
+    left -= aligned(check?.message.length ?? 0) + aligned(check?.signature.length ?? 0);
+    if (left < 0) break;
+    count++;
+  }
+  return Math.max(count, 1);
+}
+
+/** Verifies checks whose keys have slots. */
+function verifyTogether(
+  core: Exports,
+  ready: readonly Ready[],
+  group: readonly number[],
+): Uint8Array {
+  const records = new Uint32Array((group.length * RECORD_BYTES) / 4);
+  const answers = new Uint8Array(group.length);
+  const parts: Uint8Array[] = [new Uint8Array(records.buffer), answers];
+  for (const index of group) {
+    const check = ready[index];
+    if (check) parts.push(check.message, check.signature);
+  }
+  const [at = 0, out = 0, ...addresses] = place(core, parts);
+  for (const [row, index] of group.entries()) {
+    const check = ready[index];
+    const [message = 0, signature = 0] = addresses.slice(2 * row, 2 * row + 2);
+    const hash = check?.prepared.p256?.hash ?? 0;
+    const slot = check?.entry?.slot ?? NO_SLOT;
+    const lengths = [check?.message.length ?? 0, check?.signature.length ?? 0] as const;
+    records.set([slot, hash, message, lengths[0], signature, lengths[1]], row * 6);
+  }
+  place(core, [new Uint8Array(records.buffer)]);
+  core.verifyChecks(at, group.length, out);
+  return take(core, out, group.length);
+}

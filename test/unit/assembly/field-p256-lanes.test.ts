@@ -1,0 +1,168 @@
+import fc from "fast-check";
+import { beforeAll, describe, expect, test } from "vitest";
+import { BUILDS, compile, Instance } from "../../support/assembly.ts";
+import { inverse, mod } from "../../support/weierstrass.ts";
+
+const P = 2n ** 256n - 2n ** 224n + 2n ** 192n + 2n ** 96n - 1n;
+const R = 2n ** 260n;
+const LANES = [0, 1, 2, 3];
+
+/** Four numbers as 20 limbs of 13 bits, the topmost signed; or balanced, as tables hold them. */
+function toLanes(values: readonly bigint[], balanced = false): Uint8Array {
+  const bytes = new DataView(new ArrayBuffer(160));
+  for (const [lane, value] of values.entries()) {
+    let rest = value;
+    for (let k = 0; k < 20; k++) {
+      let limb = mod(rest, 8192n);
+      if (balanced && limb >= 4096n) limb -= 8192n;
+      if (k === 19) limb = rest;
+      rest = (rest - limb) / 8192n;
+      bytes.setInt16((k >> 1) * 16 + lane * 4 + (k & 1) * 2, Number(limb), true);
+    }
+  }
+  return new Uint8Array(bytes.buffer);
+}
+
+function fromLanes(bytes: Uint8Array): bigint[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  return LANES.map((lane) => {
+    let value = 0n;
+    for (let k = 19; k >= 0; k--) {
+      value = value * 8192n + BigInt(view.getInt16((k >> 1) * 16 + lane * 4 + (k & 1) * 2, true));
+    }
+    return value;
+  });
+}
+
+const edges = [0n, 1n, P - 1n, P, -1n, -P / 2n, P / 2n, 2n ** 256n, 2n ** 255n, 2n ** 13n - 1n];
+/** What loose numbers are: any value from -p/2 to 1.1p. */
+const loose = fc.oneof(
+  { weight: 4, arbitrary: fc.bigInt({ min: -P / 2n, max: P + P / 10n }) },
+  fc.constantFrom(...edges),
+);
+const four = fc.tuple(loose, loose, loose, loose);
+
+describe("field/p256-lanes, simd", () => {
+  let core: Instance;
+  beforeAll(async () => {
+    core = new Instance(await compile("simd", ["assembly/field/p256-lanes.ts"]));
+  });
+
+  function run(name: string, ...operands: Uint8Array[]): bigint[] {
+    core.reset();
+    const pointers = operands.map((bytes) => core.put(bytes));
+    const out = core.room(160);
+    core.call(name, out, ...pointers);
+    return fromLanes(core.get(out, 160));
+  }
+
+  test("mul and mulSub agree with BigInt in every lane, and keep their bounds", () => {
+    fc.assert(
+      fc.property(four, four, four, fc.boolean(), (a, b, c, balanced) => {
+        const [x, y, z] = [toLanes(a, balanced), toLanes(b), toLanes(c, balanced)];
+        for (const [lane, product] of run("mul", x, y).entries()) {
+          expect(mod(product * R, P)).toBe(mod((a[lane] ?? 0n) * (b[lane] ?? 0n), P));
+          expect(product > -P / 8n && product < (P * 9n) / 8n).toBe(true);
+        }
+        for (const [lane, result] of run("mulSub", x, y, z).entries()) {
+          const expected = (a[lane] ?? 0n) * (b[lane] ?? 0n) - (c[lane] ?? 0n) * R;
+          expect(mod(result * R, P)).toBe(mod(expected, P));
+          expect(result > (-P * 51n) / 100n && result < (P * 51n) / 100n).toBe(true);
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test("no column overflows at the largest limbs that the kernel promises to take", () => {
+    // Limb 14 is the one that taking off a multiple of p may leave larger.
+    const fill = (limb: number, fourteenth: number): Uint8Array => {
+      const limbs = Int16Array.from({ length: 80 }, (_, i) => {
+        return (i >> 3) * 2 + (i & 1) === 14 ? fourteenth : limb;
+      });
+      return new Uint8Array(limbs.buffer);
+    };
+    for (const a of [fill(12_287, 14_335), fill(-12_287, -14_335), fill(-8192, -12_287)]) {
+      for (const b of [fill(8191, 10_239), fill(-4096, -6144)]) {
+        const [x = 0n] = fromLanes(a);
+        const [y = 0n] = fromLanes(b);
+        for (const product of run("mul", a, b)) expect(mod(product * R - x * y, P)).toBe(0n);
+      }
+    }
+  });
+
+  test("sums, differences and inverses; an inverse of zero does not exist", () => {
+    fc.assert(
+      fc.property(four, four, (a, b) => {
+        expect(run("add", toLanes(a), toLanes(b))).toEqual(a.map((v, i) => v + (b[i] ?? 0n)));
+        expect(run("sub", toLanes(a), toLanes(b))).toEqual(a.map((v, i) => v - (b[i] ?? 0n)));
+        core.reset();
+        const out = core.room(160);
+        const exists = core.call("invertLanes", out, core.put(toLanes(a)));
+        const units = a.every((value) => mod(value, P) !== 0n);
+        expect(exists).toBe(units ? 1 : 0);
+        if (!units) return;
+        for (const [lane, result] of fromLanes(core.get(out, 160)).entries()) {
+          // a = x·R gives R/x: the product of both is R^2.
+          expect(mod(result * (a[lane] ?? 0n), P)).toBe(mod(R * R, P));
+        }
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  test("a lane as plain limbs is reduced, and zero is found in any form", () => {
+    for (let multiple = -4n; multiple <= 4n; multiple++) {
+      for (const offset of [0n, 1n, -1n, 2n ** 96n, P / 2n]) {
+        const values = [5n, multiple * P + offset, 7n, 0n];
+        core.reset();
+        const out = core.room(32);
+        const at = core.put(toLanes(values, true));
+        core.call("toLimbs", out, at, 1);
+        const big = Buffer.from(core.get(out, 32)).reverse().toString("hex");
+        expect(BigInt(`0x${big}`)).toBe(mod(offset, P));
+        expect(core.call("isZero", at, 1)).toBe(offset === 0n ? 1 : 0);
+        expect(core.call("isZero", at, 3)).toBe(1);
+        expect(core.call("isZero", at, 2)).toBe(0);
+      }
+    }
+  });
+});
+
+describe.each(BUILDS)("field/safegcd, %s", (build) => {
+  const N256 = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;
+  const P384 = 2n ** 384n - 2n ** 128n - 2n ** 96n + 2n ** 32n - 1n;
+  let core: Instance;
+  beforeAll(async () => {
+    core = new Instance(await compile(build, ["assembly/field/safegcd.ts"]));
+  });
+
+  function invert(a: bigint, m: bigint, limbs: number): bigint {
+    const bytes = (value: bigint): Uint8Array =>
+      Uint8Array.from(Buffer.from(value.toString(16).padStart(limbs * 8, "0"), "hex").reverse());
+    core.reset();
+    const out = core.room(limbs * 4);
+    core.call("invertOdd", out, core.put(bytes(a)), core.put(bytes(m)), limbs);
+    return BigInt(
+      `0x${Buffer.from(core.get(out, limbs * 4))
+        .reverse()
+        .toString("hex")}`,
+    );
+  }
+
+  test.each([
+    ["p of P-256", P, 8],
+    ["n of P-256", N256, 8],
+    ["2^255 - 19", 2n ** 255n - 19n, 8],
+    ["p of P-384", P384, 12],
+  ] as const)("inverts modulo %s", (_, m, limbs) => {
+    const ends = [0n, 1n, 2n, 3n, m - 1n, m - 2n, (m + 1n) / 2n, 2n ** 128n, 2n ** 30n, 2n ** 32n];
+    for (const a of ends) expect(invert(a, m, limbs), `${a}`).toBe(a === 0n ? 0n : inverse(a, m));
+    fc.assert(
+      fc.property(fc.bigInt({ min: 1n, max: m - 1n }), (a) => {
+        expect(invert(a, m, limbs)).toBe(inverse(a, m));
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
