@@ -62,8 +62,11 @@ export class Agent implements AsyncDisposable {
   }
 
   async close(): Promise<void> {
-    await this.#ak.flush();
-    await this.#tpm.close();
+    try {
+      await this.#ak.flush();
+    } finally {
+      await this.#tpm.close();
+    }
   }
 
   [Symbol.asyncDispose](): Promise<void> {

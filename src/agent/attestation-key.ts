@@ -15,22 +15,24 @@ import { akTemplate } from "../tpm/structures/templates.ts";
 import type { Tpm } from "../tpm/tpm.ts";
 import { withEk } from "./endorsement-key.ts";
 
-/** Makes a fresh AK: ECDSA P-256, or RSASSA-2048 where the TPM lacks ECC. It is not loaded. */
+/** ECDSA P-256 where the TPM has it, else RSASSA-2048. */
+export async function bestKind(tpm: Tpm): Promise<"ecc" | "rsa"> {
+  const known = await algorithms(tpm);
+  return known.includes(TPM_ALG.ECC) && known.includes(TPM_ALG.ECDSA) ? "ecc" : "rsa";
+}
+
+/** Makes a fresh AK below the EK. It is not loaded. */
 export async function createAttestationKey(
   tpm: Tpm,
   ek: LoadedKey,
+  kind: "ecc" | "rsa",
   endorsement: Authorization = password(),
 ): Promise<KeyBlob> {
-  const known = await algorithms(tpm);
-  const kind = known.includes(TPM_ALG.ECC) && known.includes(TPM_ALG.ECDSA) ? "ecc" : "rsa";
   await using secrecy = await startSession(tpm, "hmac", ek);
   const protect = { session: secrecy, decrypt: true };
-  return await withEk(
-    tpm,
-    ek,
-    (ekAuth) => create(tpm, ek, akTemplate(kind), [ekAuth, protect]),
-    endorsement,
-  );
+  const make = (ekAuth: Authorization): Promise<KeyBlob> =>
+    create(tpm, ek, akTemplate(kind), [ekAuth, protect]);
+  return await withEk(tpm, ek, make, endorsement);
 }
 
 /**

@@ -12,7 +12,7 @@ import {
   enrollmentDigest,
 } from "../wire/enrollment.ts";
 import type { CoseKey } from "../wire/objects.ts";
-import { activate, createAttestationKey, loadAttestationKey } from "./attestation-key.ts";
+import { activate, bestKind, createAttestationKey, loadAttestationKey } from "./attestation-key.ts";
 import { findEndorsementKey, readOnDieCertificates } from "./endorsement-key.ts";
 
 export interface NodeEnrollmentOptions extends TpmOptions {
@@ -22,6 +22,8 @@ export interface NodeEnrollmentOptions extends TpmOptions {
   /** Name of the node's NV counter, if it has one. */
   readonly nvIndexName?: Uint8Array;
   readonly endorsementAuth?: Uint8Array;
+  /** What kind of AK to make; by default ECC where the TPM has it. */
+  readonly akKind?: "ecc" | "rsa";
 }
 
 /** One enrollment under way, with a fresh AK. */
@@ -54,7 +56,8 @@ export class NodeEnrollment implements AsyncDisposable {
     const tpm = await openTpm(options.tpm, options);
     try {
       const { key: ek, certificate } = await findEndorsementKey(tpm, endorsement);
-      const blob = await createAttestationKey(tpm, ek, endorsement);
+      const kind = options.akKind ?? (await bestKind(tpm));
+      const blob = await createAttestationKey(tpm, ek, kind, endorsement);
       const request: EnrollmentRequest = {
         ekPublic: ek.publicArea,
         akPublic: blob.publicArea,
@@ -84,8 +87,11 @@ export class NodeEnrollment implements AsyncDisposable {
   }
 
   async close(): Promise<void> {
-    await this.#ek.flush();
-    await this.#tpm.close();
+    try {
+      await this.#ek.flush();
+    } finally {
+      await this.#tpm.close();
+    }
   }
 
   [Symbol.asyncDispose](): Promise<void> {

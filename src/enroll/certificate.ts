@@ -10,6 +10,9 @@ export interface UnverifiedCertificate {
   /** Exactly the certificate, without what stood around it. */
   readonly bytes: Uint8Array;
   readonly x509: x509.X509Certificate;
+  /** Names in the form in which they are compared. */
+  readonly subject: string;
+  readonly issuer: string;
 }
 
 /**
@@ -29,6 +32,22 @@ function malformed(what: string, cause?: unknown): EnrollError {
   });
 }
 
+/**
+ * RFC 5280 §7.1: string types, case and runs of spaces do not distinguish names (AMD's intermediates name their root in
+ * another string type), nor does the order inside a multi-valued RDN (Nuvoton). A name finds candidates; only a
+ * signature proves an issuer.
+ */
+function comparable(name: x509.Name): string {
+  const fold = (text: string): string =>
+    text.normalize("NFKC").toLowerCase().replace(/\s+/g, " ").trim();
+  const rdns = name.toJSON().map((rdn) =>
+    Object.entries(rdn)
+      .flatMap(([type, values]) => values.map((value) => [type, fold(value)].join("=")))
+      .sort(),
+  );
+  return JSON.stringify(rdns);
+}
+
 /** Reads the first certificate in `bytes` and returns what follows it. */
 function readCertificate(
   bytes: Uint8Array,
@@ -38,7 +57,9 @@ function readCertificate(
   if (!read) throw malformed(what);
   const whole = read[0].whole.slice();
   try {
-    return [{ bytes: whole, x509: new x509.X509Certificate(whole) }, read[1]];
+    const parsed = new x509.X509Certificate(whole);
+    const [subject, issuer] = [comparable(parsed.subjectName), comparable(parsed.issuerName)];
+    return [{ bytes: whole, x509: parsed, subject, issuer }, read[1]];
   } catch (cause) {
     throw malformed(what, cause);
   }

@@ -5,7 +5,6 @@
  */
 import "./reflect.ts";
 import * as x509 from "@peculiar/x509";
-import { equalBytes } from "../tpm/structures/bytes.ts";
 import { sameCertificate, type UnverifiedCertificate } from "./certificate.ts";
 import { EnrollError } from "./errors.ts";
 
@@ -47,19 +46,25 @@ function problemOf({ x509: certificate }: UnverifiedCertificate, date: Date): st
   return strange ? `has a critical extension ${strange.type} that is not supported` : null;
 }
 
-/** Why `leaf` cannot be an EK certificate at this date; null if it can. */
-function leafProblem(leaf: UnverifiedCertificate, date: Date): string | null {
+/** Why `leaf` cannot be an EK certificate; null if it can. */
+function leafProblem(leaf: UnverifiedCertificate): string | null {
   const constraints = leaf.x509.getExtension(x509.BasicConstraintsExtension);
   if (constraints?.ca) return "is a CA's";
   const usage = leaf.x509.getExtension(x509.ExtendedKeyUsageExtension)?.usages.map(String);
   if (usage && !usage.includes(OID.ekCertificate) && !usage.includes(OID.anyExtendedKeyUsage)) {
     return "is for another use than an EK's";
   }
-  return problemOf(leaf, date);
+  return null;
 }
 
-/** Why `issuer` may not issue at this date, with `below` CAs between it and the leaf; null if it may. */
-function issuerProblem(issuer: UnverifiedCertificate, below: number, date: Date): string | null {
+/** Why `issuer` may not issue at this date, with the CAs `path` between it and the leaf; null if it may. */
+function issuerProblem(
+  issuer: UnverifiedCertificate,
+  path: readonly UnverifiedCertificate[],
+  date: Date,
+): string | null {
+  // RFC 5280 §6.1.4 (l): a CA's certificate for itself, to change keys, does not count.
+  const below = path.filter((one) => !issued(one, one)).length;
   const constraints = issuer.x509.getExtension(x509.BasicConstraintsExtension);
   if (!constraints?.ca) return "is no CA's";
   if (constraints.pathLength !== undefined && below > constraints.pathLength) {
@@ -76,10 +81,8 @@ function named(certificate: UnverifiedCertificate): string {
   return certificate.x509.subject || `serial ${certificate.x509.serialNumber}`;
 }
 
-/** Names are compared as bytes: a re-encoded name is another name. */
 function issued(child: UnverifiedCertificate, issuer: UnverifiedCertificate): boolean {
-  const asked = new Uint8Array(child.x509.issuerName.toArrayBuffer());
-  return equalBytes(asked, new Uint8Array(issuer.x509.subjectName.toArrayBuffer()));
+  return child.issuer === issuer.subject;
 }
 
 async function signed(
@@ -116,7 +119,7 @@ async function climb(
   }
   for (const issuer of candidates) {
     const problem = (await signed(child, issuer))
-      ? issuerProblem(issuer, path.length, search.date)
+      ? issuerProblem(issuer, path, search.date)
       : "did not sign the certificate below it, or by an unsupported algorithm";
     if (problem) {
       search.reasons.push(`the certificate of ${named(issuer)} ${problem}`);
@@ -131,35 +134,54 @@ async function climb(
 }
 
 /**
- * Verifies that a chain leads from an EK certificate to one of `roots`:
- *  1. the certificate is no CA's, is valid at `date`, and is meant for an EK where it says what it is meant for;
+ * Verifies that a path leads from `certificate` to one of `roots`:
+ *  1. the certificate is valid at `date`;
  *  2. each issuer's name is the name asked for, and its key verifies the signature over the original bytes;
  *  3. each issuer is a CA that may sign certificates, within its path length, valid at `date`;
  *  4. no certificate has a critical extension that was not judged;
  *  5. the last issuer is, byte for byte, a configured root.
  * @param intermediates Untrusted, from the TPM or the operator.
+ * @returns The issuers, from the certificate's own to the root.
  * @throws EnrollError `enroll.certificate-untrusted`, `enroll.certificate-expired`, or `enroll.roots` without roots.
  */
+export async function verifyPath(
+  certificate: UnverifiedCertificate,
+  roots: readonly UnverifiedCertificate[],
+  intermediates: readonly UnverifiedCertificate[],
+  date: Date,
+): Promise<readonly UnverifiedCertificate[]> {
+  if (roots.length === 0) {
+    throw new EnrollError("enroll.roots", "No root for EK certificates is configured.");
+  }
+  const { notBefore, notAfter } = certificate.x509;
+  if (date < notBefore || date > notAfter) {
+    const [from, to] = [notBefore, notAfter].map((one) => one.toISOString());
+    throw new EnrollError(
+      "enroll.certificate-expired",
+      `The certificate is valid from ${from} to ${to} only.`,
+    );
+  }
+  const problem = problemOf(certificate, date);
+  if (problem) throw new EnrollError("enroll.certificate-untrusted", `The certificate ${problem}.`);
+  const search: Search = { roots, intermediates, date, reasons: [] };
+  const issuers = await climb(search, certificate, []);
+  if (issuers) return issuers;
+  const why = [...new Set(search.reasons)].join("; ");
+  throw new EnrollError(
+    "enroll.certificate-untrusted",
+    `The certificate leads to no configured root: ${why}.`,
+  );
+}
+
+/** verifyPath for a certificate that is no CA's and, where it says what it is for, is for an EK. @throws EnrollError */
 export async function verifyEkCertificate(
   certificate: UnverifiedCertificate,
   roots: readonly UnverifiedCertificate[],
   intermediates: readonly UnverifiedCertificate[],
   date: Date,
 ): Promise<VerifiedEkCertificate> {
-  if (roots.length === 0)
-    throw new EnrollError("enroll.roots", "No root for EK certificates is configured.");
-  const problem = leafProblem(certificate, date);
-  if (problem) {
-    const { notBefore, notAfter } = certificate.x509;
-    const code = date < notBefore || date > notAfter ? "expired" : "untrusted";
-    throw new EnrollError(`enroll.certificate-${code}`, `The EK certificate ${problem}.`);
-  }
-  const search: Search = { roots, intermediates, date, reasons: [] };
-  const issuers = await climb(search, certificate, []);
-  if (issuers) return { certificate, issuers };
-  const why = [...new Set(search.reasons)].join("; ");
-  throw new EnrollError(
-    "enroll.certificate-untrusted",
-    `The EK certificate leads to no configured root: ${why}.`,
-  );
+  const problem = leafProblem(certificate);
+  if (problem)
+    throw new EnrollError("enroll.certificate-untrusted", `The EK certificate ${problem}.`);
+  return { certificate, issuers: await verifyPath(certificate, roots, intermediates, date) };
 }

@@ -42,6 +42,8 @@ export interface TpmOptions {
 
 /** TPM_RC_RETRY, TPM_RC_YIELDED, TPM_RC_TESTING: nothing was executed, the same bytes may be sent again. */
 const RESUBMIT: readonly number[] = [0x922, 0x908, 0x90a];
+/** TPM2_FlushContext of a handle that a reset took away, before and after the next TPM2_Startup. */
+const GONE: readonly string[] = ["TPM_RC_INITIALIZE", "TPM_RC_HANDLE"];
 /** About eight seconds in all; a self-test of a slow TPM takes two. */
 const ATTEMPTS_MAX = 20;
 const RETRY_DELAY_MS_MAX = 500;
@@ -84,11 +86,15 @@ export class Tpm implements AsyncDisposable {
     return run;
   }
 
-  /** TPM2_FlushContext. On a connection that is gone there is nothing left to flush. */
+  /** TPM2_FlushContext. What is gone already, with the connection or by a reset, is no error. */
   async flush(handle: number): Promise<void> {
     if (this.#broken) return;
     const parameters = u32(handle);
-    await this.execute({ name: "TPM2_FlushContext", parameters, response: () => undefined });
+    try {
+      await this.execute({ name: "TPM2_FlushContext", parameters, response: () => undefined });
+    } catch (cause) {
+      if (!(cause instanceof TpmError) || !GONE.includes(cause.rcName)) throw cause;
+    }
   }
 
   /** Ends the connection at once, also under a command that is waiting. Idempotent. */
@@ -167,7 +173,9 @@ export class Tpm implements AsyncDisposable {
     try {
       const response = await Promise.race([this.#transport.transmit(bytes), late]);
       if (response === null) {
-        throw new TpmTransportError(`The TPM did not answer ${name} within ${this.#timeoutMs} ms.`);
+        throw new TpmTransportError(
+          `The TPM did not answer ${name} within ${this.#timeoutMs} ms: it hangs, or serves another program.`,
+        );
       }
       return response;
     } catch (cause) {

@@ -147,7 +147,7 @@ describe.each(transports)("over %s", (_, uri, real) => {
   software("an AK below the EK: qualified name, quote, time, and nothing left over", async () => {
     await using tpm = await tpm2.openTpm(uri());
     const { key: ek } = await findEndorsementKey(tpm);
-    const blob = await createAttestationKey(tpm, ek);
+    const blob = await createAttestationKey(tpm, ek, "ecc");
     await using ak = await loadAttestationKey(tpm, ek, blob);
     const { qualifiedName: told } = await tpm2.readPublic(tpm, ak.handle);
     expect(told).toEqual(qualifiedName(TPM_RH.ENDORSEMENT, [ek.name, ak.name]));

@@ -191,7 +191,7 @@ describe("what the enroller refuses", () => {
     await node.close();
     await using tpm = await openTpm(first.uri);
     const { key: ek } = await findEndorsementKey(tpm);
-    const blob = await createAttestationKey(tpm, ek);
+    const blob = await createAttestationKey(tpm, ek, "ecc");
     await using ak = await loadAttestationKey(tpm, ek, blob);
     const digest = enrollmentDigest(node.request, answer.secret);
     const forged = await quote(tpm, ak, digest, []);
@@ -202,7 +202,7 @@ describe("what the enroller refuses", () => {
   test("CVE-2022-1053: an AK of the same TPM cannot activate another one's credential", async () => {
     await using tpm = await openTpm(first.uri);
     const { key: ek } = await findEndorsementKey(tpm);
-    const blob = await createAttestationKey(tpm, ek);
+    const blob = await createAttestationKey(tpm, ek, "ecc");
     await using ak = await loadAttestationKey(tpm, ek, blob);
     const other = new Uint8Array(ak.name);
     other[5] = (other[5] ?? 0) ^ 1;
@@ -359,7 +359,7 @@ describe("MakeCredential", () => {
       await using tpm = await openTpm(first.uri);
       const { readPublic } = await import("../../src/tpm/object.ts");
       const { key: ek } = await readPublic(tpm, handle);
-      const blob = await createAttestationKey(tpm, ek);
+      const blob = await createAttestationKey(tpm, ek, "ecc");
       await using ak = await loadAttestationKey(tpm, ek, blob);
       for (const length of [1, 16, 32]) {
         const credential = new Uint8Array(length).fill(length);

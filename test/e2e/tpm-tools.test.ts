@@ -109,7 +109,7 @@ describe("tpm2-tools agrees", () => {
   test("a credential that tpm2_makecredential makes, our side activates", async () => {
     const tpm = await tpm2.openTpm(tpms.machine.uri);
     const { key: ek } = await findEndorsementKey(tpm);
-    const blob = await createAttestationKey(tpm, ek);
+    const blob = await createAttestationKey(tpm, ek, "ecc");
     await tpm.close();
     const at = (name: string): string => join(folder, name);
     const secret = randomBytes(24);

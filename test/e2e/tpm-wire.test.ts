@@ -70,7 +70,7 @@ describe("someone between us and the TPM", () => {
     const { tpm: wire, seen } = await tapped((response) => response);
     await using tpm = wire;
     const { key: ek } = await findEndorsementKey(tpm);
-    await using ak = await loadAttestationKey(tpm, ek, await createAttestationKey(tpm, ek));
+    await using ak = await loadAttestationKey(tpm, ek, await createAttestationKey(tpm, ek, "ecc"));
     const secret = new Uint8Array(randomBytes(32));
     const challenge = makeCredential(ek.public, ak.name, secret);
     expect(await activate(tpm, { ek, ak }, challenge)).toEqual(secret);
