@@ -1,6 +1,7 @@
 /**
- * Makes software TPMs with EKs and EK certificates from a CA of their own, as a vendor's factory does. It takes about
- * two seconds a TPM, so `preparedMachines` keeps finished ones for this user and hands out copies.
+ * Makes software TPMs with EKs and EK certificates from a CA of their own, as a vendor's factory
+ * does. It takes about two seconds a TPM, so `preparedMachines` keeps finished ones for this user
+ * and hands out copies.
  */
 import { execFile } from "node:child_process";
 import {
@@ -110,7 +111,9 @@ async function readCa(ca: string): Promise<{ root: string; issuer: string }> {
   return { root, issuer };
 }
 
-/** Whether the finished set is there; another user's directory of this name is refused, not trusted. */
+/**
+ * Whether the finished set is there; another user's directory of this name is refused, not trusted.
+ */
 async function isOurs(directory: string): Promise<boolean> {
   try {
     const stat = await lstat(directory);
@@ -125,8 +128,9 @@ async function isOurs(directory: string): Promise<boolean> {
 }
 
 /**
- * Two machines of one factory, made at the first call and kept in the temporary directory. Their state directories are
- * templates: copy them, never run them. Safe to call from several processes at once.
+ * Two machines of one factory, made at the first call and kept in the temporary directory. Their
+ * state directories are templates: copy them, never run them. Safe to call from several processes
+ * at once.
  */
 export async function preparedMachines(): Promise<Machines> {
   const kept = join(tmpdir(), `portcullis-swtpm-${process.getuid?.() ?? 0}-${FORMAT}`);

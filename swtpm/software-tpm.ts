@@ -1,6 +1,7 @@
 /**
- * One running software TPM in a temporary directory of its own. Nothing of it outlives this process: a small shell
- * holds a pipe to us, and when the pipe ends, also by SIGKILL, it kills swtpm and removes the directory.
+ * One running software TPM in a temporary directory of its own. Nothing of it outlives this
+ * process: a small shell holds a pipe to us, and when the pipe ends, also by SIGKILL, it kills
+ * swtpm and removes the directory.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -20,22 +21,32 @@ const START_MS_MAX = 10_000;
 const POLL_MS = 5;
 
 /**
- * $1 is the directory to remove at the end, $2 the log; the rest is swtpm and its arguments. Both shells ignore the
- * terminal's signals, because they must outlive us to clean up. The inner one ends with our pipe, and the kernel then
- * kills swtpm (pdeathsig): no process is killed by a number that could be another's by now.
+ * $1 is the directory to remove at the end, $2 the log; the rest is swtpm and its arguments. Both
+ * shells ignore the terminal's signals, because they must outlive us to clean up. The inner one
+ * ends with our pipe, and the kernel then kills swtpm (pdeathsig): no process is killed by a number
+ * that could be another's by now.
  */
 const GUARD = `
 trap "" INT TERM HUP
 dir=$1 log=$2
 shift 2
-sh -c 'log=$1; shift; setpriv --pdeathsig KILL -- "$@" >>"$log" 2>&1 </dev/null & echo $!; cat >/dev/null' sh "$log" "$@"
+sh -c '
+  log=$1
+  shift
+  setpriv --pdeathsig KILL -- "$@" >>"$log" 2>&1 </dev/null &
+  echo $!
+  cat >/dev/null
+' sh "$log" "$@"
 rm -rf -- "$dir" || { sleep 1; rm -rf -- "$dir"; }
 `;
 
 export interface SoftwareTpmOptions {
   /** Copied: a state made by manufacture(). Without it the TPM is blank: no EK certificates. */
   readonly template?: string;
-  /** Where to keep the state across runs (absolute; made if absent, never removed). Without it: temporary. */
+  /**
+   * Where to keep the state across runs (absolute; made if absent, never removed). Without it:
+   * temporary.
+   */
   readonly keepIn?: string;
 }
 
@@ -60,7 +71,10 @@ export class SoftwareTpm implements AsyncDisposable {
     this.tctiUri = `tcti:${this.tcti}`;
   }
 
-  /** Starts a software TPM, powered on and not yet started (TPM2_Startup is openTpm's). @throws Error with its log. */
+  /**
+   * Starts a software TPM, powered on and not yet started (TPM2_Startup is openTpm's). @throws
+   * Error with its log.
+   */
   static async start({ template, keepIn }: SoftwareTpmOptions = {}): Promise<SoftwareTpm> {
     const directory = await mkdtemp(join(tmpdir(), "swtpm-"));
     const state = keepIn ?? join(directory, "state");
@@ -125,7 +139,10 @@ export class SoftwareTpm implements AsyncDisposable {
     return control(`${this.#socket}.ctrl`, "init");
   }
 
-  /** Kills swtpm, as if the power were cut; connections break. powerOn() starts it again on what it had saved. */
+  /**
+   * Kills swtpm, as if the power were cut; connections break. powerOn() starts it again on what it
+   * had saved.
+   */
   async powerOff(): Promise<void> {
     if ((await programOf(this.#pid))?.includes("swtpm")) process.kill(this.#pid, "SIGKILL");
     while (await listens(this.#socket)) await sleep(POLL_MS);
@@ -163,7 +180,9 @@ function refuseBadPath(path: string): void {
   }
 }
 
-/** The program that a process runs; null where it has ended. Its number may be another's by then. */
+/**
+ * The program that a process runs; null where it has ended. Its number may be another's by then.
+ */
 async function programOf(pid: number): Promise<string | null> {
   try {
     return await readlink(`/proc/${pid}/exe`);
@@ -173,8 +192,8 @@ async function programOf(pid: number): Promise<string | null> {
 }
 
 /**
- * Reboots the machine under an open connection. Orderly: TPM2_Shutdown(CLEAR) first. Unorderly: without it, so that the
- * TPM reports safe = NO and a lower clock afterwards.
+ * Reboots the machine under an open connection. Orderly: TPM2_Shutdown(CLEAR) first. Unorderly:
+ * without it, so that the TPM reports safe = NO and a lower clock afterwards.
  */
 export async function reboot(
   machine: SoftwareTpm,

@@ -83,7 +83,8 @@ export async function firmwareVersion(tpm: Tpm): Promise<bigint> {
 
 /**
  * Opens the TPM and loads the enrolled AK.
- * @throws TpmTransportError, TpmError (TPM_RC_INTEGRITY: another TPM, or cleared since), KeyFileError, PrivateError.
+ * @throws TpmTransportError, TpmError (TPM_RC_INTEGRITY: another TPM, or cleared since),
+ *   KeyFileError, PrivateError.
  */
 export async function openAgent(options: AgentOptions): Promise<Agent> {
   const blob = await readAkFile(options.akFile);

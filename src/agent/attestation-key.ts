@@ -1,4 +1,7 @@
-/** The attestation key: a child of the EK, so in the endorsement hierarchy, where counters are plain (DESIGN §5). */
+/**
+ * The attestation key: a child of the EK, so in the endorsement hierarchy, where counters are plain
+ * (DESIGN §5).
+ */
 import { startSession } from "../tpm/authorization.ts";
 import { algorithms } from "../tpm/capability.ts";
 import {
@@ -37,7 +40,8 @@ export async function createAttestationKey(
 
 /**
  * Loads an AK that createAttestationKey made under this EK. Dispose of it when done.
- * @throws TpmError TPM_RC_INTEGRITY where the blob belongs to another TPM, or the TPM was cleared since.
+ * @throws TpmError TPM_RC_INTEGRITY where the blob belongs to another TPM, or the TPM was cleared
+ *   since.
  */
 export function loadAttestationKey(
   tpm: Tpm,
@@ -49,7 +53,8 @@ export function loadAttestationKey(
 }
 
 /**
- * TPM2_ActivateCredential: the secret that an enroller encrypted to this EK for this AK. It crosses the bus encrypted.
+ * TPM2_ActivateCredential: the secret that an enroller encrypted to this EK for this AK. It crosses
+ * the bus encrypted.
  * @throws TpmError TPM_RC_INTEGRITY or TPM_RC_VALUE where the challenge is for another AK or EK.
  */
 export async function activate(

@@ -14,7 +14,9 @@ import { permanent, type Tpm } from "../tpm/tpm.ts";
 const CHAIN_FIRST = 0x01c00100;
 const CHAIN_LAST = 0x01c001ff;
 
-/** An EK, with its certificate as it lies in NV (padding and all), or null where the TPM holds none. */
+/**
+ * An EK, with its certificate as it lies in NV (padding and all), or null where the TPM holds none.
+ */
 export interface EndorsementKey {
   readonly key: LoadedKey;
   readonly certificate: Uint8Array | null;
@@ -36,9 +38,9 @@ async function persistentKey(tpm: Tpm, { id }: EkTemplate): Promise<LoadedKey | 
 }
 
 /**
- * Finds the EK: of the kinds that have a certificate in NV the first, else the first kind that the TPM can make. It is
- * taken from its persistent handle, or made again from the TPM's endorsement seed, which takes seconds for RSA on
- * hardware. Dispose of the key when done.
+ * Finds the EK: of the kinds that have a certificate in NV the first, else the first kind that the
+ * TPM can make. It is taken from its persistent handle, or made again from the TPM's endorsement
+ * seed, which takes seconds for RSA on hardware. Dispose of the key when done.
  * @param endorsement Authorization of the endorsement hierarchy; empty unless its owner set one.
  * @throws TpmError where the TPM refuses to make it.
  */
@@ -60,7 +62,10 @@ export async function findEndorsementKey(
   return { key, certificate };
 }
 
-/** Certificates between the EK's and a root that the vendor left in the TPM, one NV index each or several in a row. */
+/**
+ * Certificates between the EK's and a root that the vendor left in the TPM, one NV index each or
+ * several in a row.
+ */
 export async function readOnDieCertificates(tpm: Tpm): Promise<Uint8Array[]> {
   const indexes = await handles(tpm, TPM_HT.NV_INDEX);
   const chain = indexes.filter((index) => index >= CHAIN_FIRST && index <= CHAIN_LAST);
@@ -70,8 +75,9 @@ export async function readOnDieCertificates(tpm: Tpm): Promise<Uint8Array[]> {
 }
 
 /**
- * Runs `use` with an authorization of the EK: its policy (PolicySecret of the endorsement hierarchy) where it has no
- * authorization value, else its value, which is empty. The authorization holds for one command.
+ * Runs `use` with an authorization of the EK: its policy (PolicySecret of the endorsement
+ * hierarchy) where it has no authorization value, else its value, which is empty. The authorization
+ * holds for one command.
  */
 export async function withEk<T>(
   tpm: Tpm,

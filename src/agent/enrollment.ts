@@ -1,4 +1,7 @@
-/** The node's side of enrollment: begin -> (enroller's challenge) -> answer -> (enroller's credential). */
+/**
+ * The node's side of enrollment: begin -> (enroller's challenge) -> answer -> (enroller's
+ * credential).
+ */
 
 import { quote } from "../tpm/attestation.ts";
 import type { KeyBlob, LoadedKey } from "../tpm/object.ts";
@@ -50,7 +53,10 @@ export class NodeEnrollment implements AsyncDisposable {
     this.#options = options;
   }
 
-  /** Opens the TPM, reads the EK and its certificates, and makes an AK. @throws TpmError, TpmTransportError */
+  /**
+   * Opens the TPM, reads the EK and its certificates, and makes an AK.
+   * @throws TpmError, TpmTransportError
+   */
   static async begin(options: NodeEnrollmentOptions): Promise<NodeEnrollment> {
     const endorsement = password(options.endorsementAuth);
     const tpm = await openTpm(options.tpm, options);
@@ -74,7 +80,8 @@ export class NodeEnrollment implements AsyncDisposable {
   }
 
   /**
-   * Activates the challenge's credential and signs, with the new AK, that it belongs to this request.
+   * Activates the challenge's credential and signs, with the new AK, that it belongs to this
+   * request.
    * @throws TpmError where the challenge was made for another AK or EK.
    */
   async answer(challenge: EnrollmentChallenge): Promise<EnrollmentAnswer> {

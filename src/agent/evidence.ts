@@ -9,7 +9,9 @@ import { pcrDigest, type TPMS_PCR_SELECTION } from "../tpm/structures/pcr.ts";
 import type { TPMT_PUBLIC } from "../tpm/structures/public.ts";
 import type { Entity, Tpm } from "../tpm/tpm.ts";
 
-/** What a verifier needs to judge a machine's state, in the form of the wire format's quote slot. */
+/**
+ * What a verifier needs to judge a machine's state, in the form of the wire format's quote slot.
+ */
 export interface QuoteEvidence {
   /** TPMS_ATTEST and TPMT_SIGNATURE, without a TPM2B. */
   readonly attest: Uint8Array;
@@ -25,13 +27,17 @@ export interface QuoteEvidence {
 /** The evidence could not be gathered; the message says why. */
 export class EvidenceError extends PortcullisError {}
 
-/** The IMA list grows with every program started, so PCR 10 may change between the quote and the reading. */
+/**
+ * The IMA list grows with every program started, so PCR 10 may change between the quote and the
+ * reading.
+ */
 const ATTEMPTS_MAX = 10;
 
 /**
- * Quotes the selection and reads its PCRs. Values and quote can differ when a PCR is extended in between: then both are
- * taken again. What is returned belongs together, or is refused.
- * @throws EvidenceError `agent.pcr-race` where PCRs change all the time, `agent.quote` where the TPM gives no quote.
+ * Quotes the selection and reads its PCRs. Values and quote can differ when a PCR is extended in
+ * between: then both are taken again. What is returned belongs together, or is refused.
+ * @throws EvidenceError `agent.pcr-race` where PCRs change all the time, `agent.quote` where the
+ *   TPM gives no quote.
  */
 export async function quotePcrs(
   tpm: Tpm,
@@ -57,6 +63,6 @@ export async function quotePcrs(
   }
   throw new EvidenceError(
     "agent.pcr-race",
-    `PCRs changed between quote and reading ${ATTEMPTS_MAX} times: try when the machine is quieter.`,
+    `PCRs changed between quote and reading ${ATTEMPTS_MAX} times: try again on a quieter machine.`,
   );
 }

@@ -1,6 +1,7 @@
 /**
- * The AK between runs: its public area, and its private part as only this TPM's EK can decrypt it. Who reads the file
- * gains nothing without the TPM; it is private all the same, because who replaces it stops the node.
+ * The AK between runs: its public area, and its private part as only this TPM's EK can decrypt it.
+ * Who reads the file gains nothing without the TPM; it is private all the same, because who
+ * replaces it stops the node.
  */
 import { randomBytes } from "node:crypto";
 import { open, readFile, rename, rm } from "node:fs/promises";
@@ -37,7 +38,8 @@ export async function writeAkFile(path: string, blob: KeyBlob): Promise<void> {
 
 /**
  * Reads what writeAkFile wrote.
- * @throws KeyFileError `agent.key-missing` or `agent.key-malformed`, PrivateError where others may touch the file.
+ * @throws KeyFileError `agent.key-missing` or `agent.key-malformed`, PrivateError where others may
+ *   touch the file.
  */
 export async function readAkFile(path: string): Promise<KeyBlob> {
   if (requirePrivate(path, "file") === null) {

@@ -1,4 +1,7 @@
-/** Certificates as TPM vendors make them: not always DER, not always alone. Their original bytes are what is verified. */
+/**
+ * Certificates as TPM vendors make them: not always DER, not always alone. Their original bytes are
+ * what is verified.
+ */
 import "./reflect.ts";
 import * as x509 from "@peculiar/x509";
 import { equalBytes } from "../tpm/structures/bytes.ts";
@@ -16,8 +19,8 @@ export interface UnverifiedCertificate {
 }
 
 /**
- * TCG header of certificates in TPM 1.2-era NV: TCPA_TAG 1001, type 00, then the size of what follows, and in some 1002
- * for a full certificate (TPM 1.2 PC Client Specification §7.3).
+ * TCG header of certificates in TPM 1.2-era NV: TCPA_TAG 1001, type 00, then the size of what
+ * follows, and in some 1002 for a full certificate (TPM 1.2 PC Client Specification §7.3).
  */
 const TCG_TAG = [0x10, 0x01, 0x00];
 const TCG_HEADER_BYTES = 7;
@@ -33,9 +36,9 @@ function malformed(what: string, cause?: unknown): EnrollError {
 }
 
 /**
- * RFC 5280 §7.1: string types, case and runs of spaces do not distinguish names (AMD's intermediates name their root in
- * another string type), nor does the order inside a multi-valued RDN (Nuvoton). A name finds candidates; only a
- * signature proves an issuer.
+ * RFC 5280 §7.1: string types, case and runs of spaces do not distinguish names (AMD's
+ * intermediates name their root in another string type), nor does the order inside a multi-valued
+ * RDN (Nuvoton). A name finds candidates; only a signature proves an issuer.
  */
 function comparable(name: x509.Name): string {
   const fold = (text: string): string =>
@@ -76,7 +79,10 @@ export function parseCertificate(
   return readCertificate(bytes, what)[0];
 }
 
-/** Parses an NV area that may hold several certificates in a row, up to padding. @throws EnrollError */
+/**
+ * Parses an NV area that may hold several certificates in a row, up to padding.
+ * @throws EnrollError
+ */
 export function parseCertificates(bytes: Uint8Array, what: string): UnverifiedCertificate[] {
   const found: UnverifiedCertificate[] = [];
   for (let rest = bytes; rest[0] === 0x30 || rest[0] === TCG_TAG[0]; ) {

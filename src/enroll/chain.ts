@@ -1,7 +1,7 @@
 /**
- * Path validation for EK certificates: RFC 5280 §6.1 without policies, name constraints and revocation (vendors publish
- * no CRLs that could be relied on; a lost TPM is revoked by its node credential). Whatever this code does not judge and
- * the certificate calls critical is refused.
+ * Path validation for EK certificates: RFC 5280 §6.1 without policies, name constraints and
+ * revocation (vendors publish no CRLs that could be relied on; a lost TPM is revoked by its node
+ * credential). Whatever this code does not judge and the certificate calls critical is refused.
  */
 import "./reflect.ts";
 import * as x509 from "@peculiar/x509";
@@ -57,7 +57,10 @@ function leafProblem(leaf: UnverifiedCertificate): string | null {
   return null;
 }
 
-/** Why `issuer` may not issue at this date, with the CAs `path` between it and the leaf; null if it may. */
+/**
+ * Why `issuer` may not issue at this date, with the CAs `path` between it and the leaf; null if it
+ * may.
+ */
 function issuerProblem(
   issuer: UnverifiedCertificate,
   path: readonly UnverifiedCertificate[],
@@ -136,13 +139,15 @@ async function climb(
 /**
  * Verifies that a path leads from `certificate` to one of `roots`:
  *  1. the certificate is valid at `date`;
- *  2. each issuer's name is the name asked for, and its key verifies the signature over the original bytes;
+ *  2. each issuer's name is the name asked for, and its key verifies the signature over the
+ *     original bytes;
  *  3. each issuer is a CA that may sign certificates, within its path length, valid at `date`;
  *  4. no certificate has a critical extension that was not judged;
  *  5. the last issuer is, byte for byte, a configured root.
  * @param intermediates Untrusted, from the TPM or the operator.
  * @returns The issuers, from the certificate's own to the root.
- * @throws EnrollError `enroll.certificate-untrusted`, `enroll.certificate-expired`, or `enroll.roots` without roots.
+ * @throws EnrollError `enroll.certificate-untrusted`, `enroll.certificate-expired`, or
+ *   `enroll.roots` without roots.
  */
 export async function verifyPath(
   certificate: UnverifiedCertificate,
@@ -173,7 +178,10 @@ export async function verifyPath(
   );
 }
 
-/** verifyPath for a certificate that is no CA's and, where it says what it is for, is for an EK. @throws EnrollError */
+/**
+ * verifyPath for a certificate that is no CA's and, where it says what it is for, is for an EK.
+ * @throws EnrollError
+ */
 export async function verifyEkCertificate(
   certificate: UnverifiedCertificate,
   roots: readonly UnverifiedCertificate[],

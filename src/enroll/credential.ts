@@ -10,8 +10,8 @@ import { EnrollError } from "./errors.ts";
 const EMPTY = new Uint8Array();
 
 /**
- * Encrypts `credential` so that only the TPM that holds `ek` can read it, and only for an object of this Name that is
- * loaded in it.
+ * Encrypts `credential` so that only the TPM that holds `ek` can read it, and only for an object of
+ * this Name that is loaded in it.
  * @param credential At most as wide as the EK's Name algorithm.
  * @param objectName The AK's Name, computed by us.
  * @throws EnrollError `enroll.ek` where the EK cannot be encrypted to.
@@ -30,7 +30,8 @@ export function makeCredential(
   }
   const { seed, encrypted } = shareSecret(ek, "IDENTITY");
   const { keyBits } = ek.symmetric;
-  // §24.4: the identity is encrypted with a zero IV, for the key is used once; §24.5: then authenticated with the Name.
+  // §24.4: the identity is encrypted with a zero IV, for the key is used once; §24.5: then
+  // authenticated with the Name.
   const key = kdfA(ek.nameAlg, seed, "STORAGE", objectName, EMPTY, keyBits);
   const cipher = createCipheriv(`aes-${keyBits}-cfb`, key, new Uint8Array(16));
   const encIdentity = concat(cipher.update(sized(credential)), cipher.final());

@@ -1,4 +1,7 @@
-/** As much DER (ITU-T X.690) as it takes to cut a certificate out of NV bytes and to find a key in its wrapping. */
+/**
+ * As much DER (ITU-T X.690) as it takes to cut a certificate out of NV bytes and to find a key in
+ * its wrapping.
+ */
 
 /** One element: its tag, its content, and everything up to its end. */
 export interface Element {
@@ -11,7 +14,10 @@ const SEQUENCE = 0x30;
 const BIT_STRING = 0x03;
 const OBJECT_IDENTIFIER = 0x06;
 
-/** Reads the first element of `bytes` and gives what follows it; null where it is no definite, complete element. */
+/**
+ * Reads the first element of `bytes` and gives what follows it; null where it is no definite,
+ * complete element.
+ */
 export function readElement(bytes: Uint8Array): [Element, rest: Uint8Array] | null {
   const [tag, first] = bytes;
   if (tag === undefined || first === undefined || (tag & 0x1f) === 0x1f) return null;
@@ -34,7 +40,10 @@ export function readSequence(bytes: Uint8Array): [Element, rest: Uint8Array] | n
   return read && read[0].tag === SEQUENCE ? read : null;
 }
 
-/** The algorithm (content of its OBJECT IDENTIFIER) and the key bytes of a SubjectPublicKeyInfo (RFC 5280 §4.1). */
+/**
+ * The algorithm (content of its OBJECT IDENTIFIER) and the key bytes of a SubjectPublicKeyInfo (RFC
+ * 5280 §4.1).
+ */
 export function splitSpki(spki: Uint8Array): { algorithm: Uint8Array; key: Uint8Array } | null {
   const outer = readSequence(spki);
   const algorithm = outer && readSequence(outer[0].content);

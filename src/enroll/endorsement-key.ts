@@ -8,13 +8,17 @@ import { splitSpki } from "./der.ts";
 import { EnrollError } from "./errors.ts";
 
 const oid = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, "hex"));
-/** rsaEncryption, and id-RSAES-OAEP, which STMicroelectronics writes: the key inside is the same (RFC 4055 §4.1). */
+/**
+ * rsaEncryption, and id-RSAES-OAEP, which STMicroelectronics writes: the key inside is the same
+ * (RFC 4055 §4.1).
+ */
 const RSA_ALGORITHMS = [oid("2a864886f70d010101"), oid("2a864886f70d010107")];
 const EC_ALGORITHMS = [oid("2a8648ce3d0201")];
 
 /**
- * Parses the EK's public area and requires a template of the EK Credential Profile, every field but the key: a storage
- * key that is restricted to decryption, fixed to its TPM, and usable only by the endorsement hierarchy's policy.
+ * Parses the EK's public area and requires a template of the EK Credential Profile, every field but
+ * the key: a storage key that is restricted to decryption, fixed to its TPM, and usable only by the
+ * endorsement hierarchy's policy.
  * @throws EnrollError `enroll.ek`
  */
 export function parseEk(publicArea: Uint8Array): TPMT_PUBLIC {
@@ -31,7 +35,10 @@ export function parseEk(publicArea: Uint8Array): TPMT_PUBLIC {
   return key;
 }
 
-/** Throws unless the certificate is that of this key. @throws EnrollError `enroll.certificate-key` */
+/**
+ * Throws unless the certificate is that of this key.
+ * @throws EnrollError `enroll.certificate-key`
+ */
 export function requireCertificateOf(certificate: UnverifiedCertificate, ek: TPMT_PUBLIC): void {
   const certified = splitSpki(new Uint8Array(certificate.x509.publicKey.rawData));
   const own = splitSpki(new Uint8Array(toKeyObject(ek).export({ type: "spki", format: "der" })));

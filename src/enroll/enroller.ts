@@ -1,6 +1,7 @@
 /**
- * The enroller's side: challenge(request) -> issue(answer). It holds an enroller key of the charter, and everything that
- * a node says is doubted until the TPM's vendor, the TPM and the new key have each proven their part.
+ * The enroller's side: challenge(request) -> issue(answer). It holds an enroller key of the
+ * charter, and everything that a node says is doubted until the TPM's vendor, the TPM and the new
+ * key have each proven their part.
  */
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import { parseAttest, type TPMS_ATTEST } from "../tpm/structures/attest.ts";
@@ -38,13 +39,16 @@ export interface EnrollerOptions {
   readonly domain: string;
   /** An enroller key of the charter. */
   readonly signer: Signer;
-  /** PEM or DER of the roots that EK certificates must lead to: the vendors' whom the operator trusts. */
+  /**
+   * PEM or DER of the roots that EK certificates must lead to: the vendors' whom the operator
+   * trusts.
+   */
   readonly roots: readonly (string | Uint8Array)[];
   /** Certificates that may stand between; not trusted by themselves. */
   readonly intermediates?: readonly (string | Uint8Array)[];
   /**
-   * SHA-256 (hex) of the EK public areas that are accepted without a certificate, because the operator took them from
-   * the machine himself. For TPMs whose vendor gave them none.
+   * SHA-256 (hex) of the EK public areas that are accepted without a certificate, because the
+   * operator took them from the machine himself. For TPMs whose vendor gave them none.
    */
   readonly allowedEks?: ReadonlySet<string>;
 }
@@ -57,16 +61,21 @@ export interface NodeGrant {
   readonly iat: number;
   readonly exp: number;
   /**
-   * Name of the AK that this node (ueid) is enrolled with now; null if it is new. Another AK is then refused unless
-   * `replace` is true, so that nobody re-keys a node unnoticed (CVE-2021-43310).
+   * Name of the AK that this node (ueid) is enrolled with now; null if it is new. Another AK is
+   * then refused unless `replace` is true, so that nobody re-keys a node unnoticed
+   * (CVE-2021-43310).
    */
   readonly enrolled: Uint8Array | null;
   readonly replace?: boolean;
 }
 
-/** A request whose EK and AK were checked, waiting for its one answer. Only challenge() makes it. */
+/**
+ * A request whose EK and AK were checked, waiting for its one answer. Only challenge() makes it.
+ */
 export interface PendingEnrollment {
-  /** The node's identity, derived from its EK: a new TPM cannot take an old node's (CVE-2025-13609). */
+  /**
+   * The node's identity, derived from its EK: a new TPM cannot take an old node's (CVE-2025-13609).
+   */
   readonly ueid: Uint8Array;
   readonly akName: Uint8Array;
   /** To be sent to the node. */
@@ -127,7 +136,8 @@ export class Enroller {
   /**
    * Checks a request and makes its challenge:
    *  1. the EK was made by a TCG template;
-   *  2. its certificate leads to a configured root at `date` and is for this very key, or the EK is allowlisted;
+   *  2. its certificate leads to a configured root at `date` and is for this very key, or the EK is
+   *     allowlisted;
    *  3. the AK is an attestation key;
    *  4. the credential is bound to the AK's Name as recomputed here, and to the EK.
    * @throws EnrollError
@@ -175,7 +185,8 @@ export class Enroller {
   /**
    * Judges the answer to a challenge, once, and issues the node credential:
    *  1. the secret is the challenge's: the AK of the request lives in the TPM of the EK;
-   *  2. the attestation parses exactly, has a TPM's magic, is a quote, and is signed by the AK of the request;
+   *  2. the attestation parses exactly, has a TPM's magic, is a quote, and is signed by the AK of
+   *     the request;
    *  3. it signs this request and this secret;
    *  4. its qualifiedSigner is the AK's qualified name under the EK in the endorsement hierarchy;
    *  5. the node is new, or keeps its AK, or the operator said that it is replaced.
@@ -204,7 +215,7 @@ export class Enroller {
     if (enrolled && !equalBytes(enrolled, akName) && !replace) {
       throw new EnrollError(
         "enroll.rekey",
-        "This node is enrolled with another attestation key; replace it deliberately, and revoke the old credential.",
+        "This node is enrolled with another key: replace it on purpose, revoke the old one.",
       );
     }
     const { resetCount, restartCount, clock } = clockInfo;

@@ -1,7 +1,7 @@
 /**
- * @peculiar/x509 builds its objects with a container that asks Reflect for decorator metadata and refuses to load
- * without. None of its classes has any, so "none" is the whole answer. A real polyfill, loaded before, stays in place.
- * Imported before the library, for its effect.
+ * @peculiar/x509 builds its objects with a container that asks Reflect for decorator metadata and
+ *   refuses to load without. None of its classes has any, so "none" is the whole answer. A real
+ *   polyfill, loaded before, stays in place. Imported before the library, for its effect.
  */
 const none = (): undefined => undefined;
 

@@ -16,7 +16,10 @@ export interface Attestation {
 /** The key's own scheme signs. */
 const OWN_SCHEME = u16(TPM_ALG.NULL);
 
-/** TPM2_Quote. A TPM silently returns the PCRs of an inactive bank unselected: read the signed selection. */
+/**
+ * TPM2_Quote. A TPM silently returns the PCRs of an inactive bank unselected: read the signed
+ * selection.
+ */
 export function quote(
   tpm: Tpm,
   key: Entity,

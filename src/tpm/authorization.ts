@@ -17,8 +17,8 @@ import { type Entity, permanent, type Tpm } from "./tpm.ts";
 
 /**
  * TPM2_StartAuthSession: HMAC or policy, SHA-256, AES-128-CFB.
- * @param salt A decryption key of this TPM. With it, who listens between us and the TPM cannot compute the session's
- *   keys, so parameters can be encrypted; without it they are no secret.
+ * @param salt A decryption key of this TPM. With it, who listens between us and the TPM cannot
+ *   compute the session's keys, so parameters can be encrypted; without it they are no secret.
  */
 export async function startSession(
   tpm: Tpm,
@@ -49,8 +49,8 @@ export async function startSession(
 }
 
 /**
- * TPM2_PolicySecret: the policy session now proves knowledge of the entity's authorization value. It holds for the next
- * command that uses the session, not longer.
+ * TPM2_PolicySecret: the policy session now proves knowledge of the entity's authorization value.
+ * It holds for the next command that uses the session, not longer.
  */
 export function policySecret(
   tpm: Tpm,

@@ -32,7 +32,9 @@ async function page<T>(
   });
 }
 
-/** Follows the pages of a list whose items are ordered by a number that the next page starts from. */
+/**
+ * Follows the pages of a list whose items are ordered by a number that the next page starts from.
+ */
 async function list<T>(
   tpm: Tpm,
   capability: number,
@@ -62,8 +64,8 @@ export async function tpmProperties(tpm: Tpm): Promise<ReadonlyMap<number, numbe
 }
 
 /**
- * The handles of one type (TPM_HT) that exist now. Loaded sessions are listed with the handles they were started with,
- * so those of policy sessions look like saved ones (Part 2 §7.2).
+ * The handles of one type (TPM_HT) that exist now. Loaded sessions are listed with the handles they
+ * were started with, so those of policy sessions look like saved ones (Part 2 §7.2).
  */
 export async function handles(tpm: Tpm, type: number): Promise<number[]> {
   const first = type * 0x1000000;

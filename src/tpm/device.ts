@@ -1,4 +1,7 @@
-/** The kernel's TPM device, /dev/tpmrm0 (with the kernel's resource manager) or /dev/tpm0 (without), by plain reads. */
+/**
+ * The kernel's TPM device, /dev/tpmrm0 (with the kernel's resource manager) or /dev/tpm0 (without),
+ * by plain reads.
+ */
 import { type FileHandle, open } from "node:fs/promises";
 import { MAX_MESSAGE_BYTES } from "./structures/constants.ts";
 import { TpmTransportError } from "./structures/errors.ts";

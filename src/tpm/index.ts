@@ -1,4 +1,7 @@
-/** TPM 2.0: openTpm(uri), the commands of Part 3, and the structures of Part 2 (structures/ is pure). */
+/**
+ * TPM 2.0: openTpm(uri), the commands of Part 3, and the structures of Part 2 (structures/ is
+ * pure).
+ */
 export * from "./attestation.ts";
 export * from "./authorization.ts";
 export * from "./capability.ts";

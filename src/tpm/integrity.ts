@@ -73,9 +73,9 @@ async function readAll(
 }
 
 /**
- * TPM2_PCR_Read, as often as it takes, in the order of the selection (bank by bank, indexes ascending). PCRs that do
- * not exist or lie in an inactive bank are absent. If PCRs keep changing meanwhile, the last values read are returned:
- * only a quote proves that values belong together.
+ * TPM2_PCR_Read, as often as it takes, in the order of the selection (bank by bank, indexes
+ * ascending). PCRs that do not exist or lie in an inactive bank are absent. If PCRs keep changing
+ * meanwhile, the last values read are returned: only a quote proves that values belong together.
  */
 export async function pcrRead(
   tpm: Tpm,

@@ -34,7 +34,10 @@ export function nvReadPublic(tpm: Tpm, index: number): Promise<NvIndex> {
 /** Smallest TPM_PT_NV_BUFFER_MAX that the PC Client profile allows. */
 const NV_BUFFER_BYTES_MIN = 512;
 
-/** TPM2_NV_Read of a whole index, in as many parts as the TPM's buffer asks for, by the index's own authorization. */
+/**
+ * TPM2_NV_Read of a whole index, in as many parts as the TPM's buffer asks for, by the index's own
+ * authorization.
+ */
 export async function nvRead(
   tpm: Tpm,
   index: NvIndex,
@@ -92,7 +95,10 @@ export function nvUndefineSpace(
   });
 }
 
-/** TPM2_NV_Increment of a counter. Its Name changes with the first increment: read its public area again. */
+/**
+ * TPM2_NV_Increment of a counter. Its Name changes with the first increment: read its public area
+ * again.
+ */
 export function nvIncrement(
   tpm: Tpm,
   index: Entity,
@@ -106,6 +112,9 @@ export function nvIncrement(
   });
 }
 
-/** Attributes of a counter that its own (empty) authorization value reads and increments, outside the lockout. */
+/**
+ * Attributes of a counter that its own (empty) authorization value reads and increments, outside
+ * the lockout.
+ */
 export const COUNTER_ATTRIBUTES =
   TPMA_NV.AUTHWRITE | TPMA_NV.AUTHREAD | TPMA_NV.OWNERREAD | TPMA_NV.NT_COUNTER | TPMA_NV.NO_DA;

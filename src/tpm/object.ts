@@ -1,4 +1,7 @@
-/** Keys: creating, loading, reading, freeing (Part 3 §12, §24.1, §28), and proving where a key lives (§12.5, §12.6). */
+/**
+ * Keys: creating, loading, reading, freeing (Part 3 §12, §24.1, §28), and proving where a key lives
+ * (§12.5, §12.6).
+ */
 
 import { type Authorization, password } from "./session.ts";
 import { concat, equalBytes, sized, u32 } from "./structures/bytes.ts";
@@ -59,7 +62,10 @@ function createParameters(template: TPMT_PUBLIC, value: Uint8Array): Uint8Array 
   );
 }
 
-/** TPM2_CreatePrimary: the same template gives the same key for as long as the hierarchy's seed lives. */
+/**
+ * TPM2_CreatePrimary: the same template gives the same key for as long as the hierarchy's seed
+ * lives.
+ */
 export async function createPrimary(
   tpm: Tpm,
   hierarchy: number,
@@ -74,7 +80,8 @@ export async function createPrimary(
     givesHandle: true,
     response: (reader, handle) => {
       const publicArea = reader.sized();
-      // creationData, creationHash and creationTicket (tag, hierarchy, digest) are for TPM2_CertifyCreation.
+      // creationData, creationHash and creationTicket (tag, hierarchy, digest) are for
+      // TPM2_CertifyCreation.
       reader.sized();
       reader.sized();
       reader.bytes(6);
@@ -85,7 +92,10 @@ export async function createPrimary(
   });
 }
 
-/** TPM2_Create: a fresh key under `parent`; an authorization value should travel through a decrypt session. */
+/**
+ * TPM2_Create: a fresh key under `parent`; an authorization value should travel through a decrypt
+ * session.
+ */
 export function create(
   tpm: Tpm,
   parent: Entity,
@@ -109,7 +119,10 @@ export function create(
   });
 }
 
-/** TPM2_Load. @throws TpmError TPM_RC_INTEGRITY where the blob was made under another parent or changed. */
+/**
+ * TPM2_Load.
+ * @throws TpmError TPM_RC_INTEGRITY where the blob was made under another parent or changed.
+ */
 export async function load(
   tpm: Tpm,
   parent: Entity,
@@ -151,7 +164,10 @@ export async function readPublic(
   });
 }
 
-/** TPM2_EvictControl: makes a loaded key persistent at `handle`, or removes a persistent one that is given itself. */
+/**
+ * TPM2_EvictControl: makes a loaded key persistent at `handle`, or removes a persistent one that is
+ * given itself.
+ */
 export function evictControl(
   tpm: Tpm,
   key: Entity,
@@ -188,8 +204,10 @@ export function makeCredential(
 }
 
 /**
- * TPM2_ActivateCredential: gives the secret only if `object` lives in the same TPM as `key` and has the challenged Name.
- * @param authorizations For `object` first (its session should encrypt the response), then for `key`.
+ * TPM2_ActivateCredential: gives the secret only if `object` lives in the same TPM as `key` and has
+ * the challenged Name.
+ * @param authorizations For `object` first (its session should encrypt the response), then for
+ *   `key`.
  */
 export function activateCredential(
   tpm: Tpm,

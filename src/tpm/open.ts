@@ -8,8 +8,8 @@ import { openTransport, parseTpmUri } from "./uri.ts";
 const LEFTOVERS = [TPM_HT.TRANSIENT, TPM_HT.LOADED_SESSION, TPM_HT.SAVED_SESSION];
 
 /**
- * Frees what an earlier user left in the TPM's few slots. Only where no resource manager does so: there the handles
- * listed could be another program's.
+ * Frees what an earlier user left in the TPM's few slots. Only where no resource manager does so:
+ * there the handles listed could be another program's.
  */
 async function flushLeftovers(tpm: Tpm): Promise<void> {
   for (const type of LEFTOVERS) {
@@ -18,7 +18,8 @@ async function flushLeftovers(tpm: Tpm): Promise<void> {
 }
 
 /**
- * Opens a TPM by its address (see parseTpmUri), starts it where that is ours to do, and frees leftovers.
+ * Opens a TPM by its address (see parseTpmUri), starts it where that is ours to do, and frees
+ * leftovers.
  * @throws TpmTransportError where it cannot be reached, TpmError where it refuses.
  */
 export async function openTpm(uri: string, options: TpmOptions = {}): Promise<Tpm> {

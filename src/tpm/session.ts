@@ -1,6 +1,6 @@
 /**
- * Sessions (Part 1 §17): authorization by HMAC or policy, and parameter encryption (Part 1 §19). A session object is
- * used by one command at a time; the connection's queue sees to that.
+ * Sessions (Part 1 §17): authorization by HMAC or policy, and parameter encryption (Part 1 §19). A
+ * session object is used by one command at a time; the connection's queue sees to that.
  */
 import {
   createCipheriv,
@@ -15,7 +15,10 @@ import { TPM_ALG, TPM_RH, TPM_SE, TPMA_SESSION } from "./structures/constants.ts
 import { TpmTransportError } from "./structures/errors.ts";
 import { kdfA } from "./structures/kdf.ts";
 
-/** All our sessions hash with SHA-256 and encrypt with AES-128 in CFB mode, which every PC Client TPM has. */
+/**
+ * All our sessions hash with SHA-256 and encrypt with AES-128 in CFB mode, which every PC Client
+ * TPM has.
+ */
 export const SESSION_HASH = TPM_ALG.SHA256;
 export const SESSION_KEY_BITS = 128;
 const NONCE_BYTES = 32;
@@ -78,8 +81,8 @@ export class Session implements AsyncDisposable {
   }
 
   /**
-   * Part 1 §17.6.5. A policy session without PolicyAuthValue leaves the authorization value out, and sends an empty
-   * HMAC where its key is empty.
+   * Part 1 §17.6.5. A policy session without PolicyAuthValue leaves the authorization value out,
+   * and sends an empty HMAC where its key is empty.
    */
   hmac(
     hash: Uint8Array,
@@ -135,7 +138,9 @@ export interface Authorization {
   readonly encrypt?: boolean;
 }
 
-/** The authorization of a hierarchy, NV index or key whose value is the given one, by default empty. */
+/**
+ * The authorization of a hierarchy, NV index or key whose value is the given one, by default empty.
+ */
 export function password(value: Uint8Array = EMPTY): Authorization {
   return { session: null, value };
 }
@@ -145,7 +150,10 @@ function attributes({ decrypt, encrypt }: Authorization): number {
   return TPMA_SESSION.continueSession | crypted;
 }
 
-/** Part 1 §17.6.5: the first session's command HMAC also covers the nonces of the sessions that encrypt. */
+/**
+ * Part 1 §17.6.5: the first session's command HMAC also covers the nonces of the sessions that
+ * encrypt.
+ */
 function foreignNonces(all: readonly Authorization[], first: Session): Uint8Array {
   const decrypter = all.find((one) => one.decrypt)?.session;
   const encrypter = all.find((one) => one.encrypt)?.session;
@@ -163,7 +171,10 @@ export interface CommandParts {
   readonly authorizations: readonly Authorization[];
 }
 
-/** Encrypts the first parameter where asked, and makes the authorization area. Renews every session's nonce. */
+/**
+ * Encrypts the first parameter where asked, and makes the authorization area. Renews every
+ * session's nonce.
+ */
 export function authorize(parts: CommandParts): { area: Uint8Array; parameters: Uint8Array } {
   const all = parts.authorizations;
   for (const { session } of all) session?.renewNonce();
@@ -198,7 +209,8 @@ export function authorize(parts: CommandParts): { area: Uint8Array; parameters: 
 
 /**
  * Checks the sessions of a successful response and decrypts its first parameter where asked.
- * @throws TpmTransportError where an HMAC is wrong: someone between us and the TPM changed the response.
+ * @throws TpmTransportError where an HMAC is wrong: someone between us and the TPM changed the
+ *   response.
  */
 export function checkResponse(
   code: number,

@@ -55,7 +55,10 @@ export async function getRandom(
   return concat(...parts);
 }
 
-/** TPM2_Clear by the lockout authorization: all keys, the owner's NV indexes and all counters are lost. */
+/**
+ * TPM2_Clear by the lockout authorization: all keys, the owner's NV indexes and all counters are
+ * lost.
+ */
 export function clear(tpm: Tpm, lockout: Authorization = password()): Promise<void> {
   const handles = [permanent(TPM_RH.LOCKOUT)];
   return tpm.execute({ name: "TPM2_Clear", handles, authorizations: [lockout], response: nothing });

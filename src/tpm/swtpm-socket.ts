@@ -1,4 +1,7 @@
-/** The data socket of swtpm (`--server type=unixio` or `type=tcp`): bare commands and responses. One client at a time. */
+/**
+ * The data socket of swtpm (`--server type=unixio` or `type=tcp`): bare commands and responses. One
+ * client at a time.
+ */
 import { createConnection, type NetConnectOpts, type Socket } from "node:net";
 import { TpmTransportError } from "./structures/errors.ts";
 import { HEADER_BYTES, reason, statedBytes, type Transport } from "./transport.ts";
@@ -46,7 +49,10 @@ class SocketTransport implements Transport {
     }
   }
 
-  /** The size that the response states, once its header is there; an impossible one ends the connection. */
+  /**
+   * The size that the response states, once its header is there; an impossible one ends the
+   * connection.
+   */
   #size(): number | null {
     if (this.#received.length < HEADER_BYTES) return null;
     try {

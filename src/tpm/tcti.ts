@@ -1,7 +1,7 @@
 /**
- * tpm2-tss' TCTI (device, tabrmd, swtpm, ...) through its loader library, the one place with native code. Calls run on
- * koffi's threads, off the event loop. Only the TCTI is used, never ESAPI: buffers have fixed sizes that the library is
- * told, and nothing is parsed in C.
+ * tpm2-tss' TCTI (device, tabrmd, swtpm, ...) through its loader library, the one place with native
+ * code. Calls run on koffi's threads, off the event loop. Only the TCTI is used, never ESAPI:
+ * buffers have fixed sizes that the library is told, and nothing is parsed in C.
  */
 import { MAX_MESSAGE_BYTES } from "./structures/constants.ts";
 import { TpmTransportError } from "./structures/errors.ts";
@@ -10,7 +10,9 @@ import { reason, type Transport } from "./transport.ts";
 const LIBRARY = "libtss2-tctildr.so.0";
 /** TSS2_TCTI_TIMEOUT_BLOCK; our own time limit stands above the transport. */
 const BLOCK = -1;
-/** TSS2_TCTI_CONTEXT_COMMON_V1 (tss2_tcti.h): magic, version and padding, then function pointers. */
+/**
+ * TSS2_TCTI_CONTEXT_COMMON_V1 (tss2_tcti.h): magic, version and padding, then function pointers.
+ */
 const TRANSMIT_AT = 16;
 const RECEIVE_AT = 24;
 
@@ -29,7 +31,7 @@ async function loadKoffi(): Promise<Koffi> {
     return (await import("koffi")).default;
   } catch (cause) {
     throw new TpmTransportError(
-      "The package koffi is not installed, so tpm2-tss cannot be used; use device: or swtpm: instead.",
+      "The package koffi is not installed, so there is no tpm2-tss: use device: or swtpm: instead.",
       { cause },
     );
   }
@@ -51,7 +53,8 @@ async function loadLibrary(): Promise<Library> {
   if (loaded) return loaded;
   const koffi = await loadKoffi();
   try {
-    // The library logs to stderr what we report as errors; an operator who sets the variable still sees it.
+    // The library logs to stderr what we report as errors; an operator who sets the variable still
+    // sees it.
     process.env.TSS2_LOG ??= "all+none";
     const library = koffi.load(LIBRARY);
     const initialize = library.func(
@@ -62,7 +65,8 @@ async function loadLibrary(): Promise<Library> {
       "uint32_t tcti_transmit(void *context, size_t size, const uint8_t *command)",
     );
     const receive = koffi.proto(
-      "uint32_t tcti_receive(void *context, _Inout_ size_t *size, _Out_ uint8_t *response, int32_t timeout)",
+      "uint32_t tcti_receive(void *context, _Inout_ size_t *size, _Out_ uint8_t *response, " +
+        "int32_t timeout)",
     );
     const method = (context: unknown, at: number, prototype: typeof transmit): NativeCall => {
       const pointer: unknown = koffi.decode(context, at, "void *");
@@ -78,7 +82,7 @@ async function loadLibrary(): Promise<Library> {
     return ready;
   } catch (cause) {
     throw new TpmTransportError(
-      `${LIBRARY} cannot be loaded; install libtss2-tctildr0 (Debian) or tpm2-tss: ${reason(cause)}.`,
+      `${LIBRARY} cannot be loaded; install libtss2-tctildr0 or tpm2-tss: ${reason(cause)}.`,
       { cause },
     );
   }
@@ -134,8 +138,8 @@ class TctiTransport implements Transport {
   }
 
   /**
-   * Finalizing under a call that still runs would free its memory, so a close in the middle of a call leaves that to
-   * the call's own end.
+   * Finalizing under a call that still runs would free its memory, so a close in the middle of a
+   * call leaves that to the call's own end.
    */
   async close(): Promise<void> {
     if (this.#closed) return;

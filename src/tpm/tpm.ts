@@ -1,6 +1,7 @@
 /**
- * One connection to a TPM: commands one at a time, resubmitted where the TPM asks for it, with sessions, and with what
- * they load freed again. The commands themselves are functions over it (startup.ts, capability.ts, object.ts, ...).
+ * One connection to a TPM: commands one at a time, resubmitted where the TPM asks for it, with
+ * sessions, and with what they load freed again. The commands themselves are functions over it
+ * (startup.ts, capability.ts, object.ts, ...).
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Authorization, authorize, checkResponse } from "./session.ts";
@@ -34,13 +35,19 @@ export interface Command<T> {
 }
 
 export interface TpmOptions {
-  /** Longest wait for one answer before the connection is given up; making an RSA key can take a minute. */
+  /**
+   * Longest wait for one answer before the connection is given up; making an RSA key can take a
+   * minute.
+   */
   readonly timeoutMs?: number;
   /** First pause before a resubmission; it doubles up to half a second. */
   readonly retryDelayMs?: number;
 }
 
-/** TPM_RC_RETRY, TPM_RC_YIELDED, TPM_RC_TESTING: nothing was executed, the same bytes may be sent again. */
+/**
+ * TPM_RC_RETRY, TPM_RC_YIELDED, TPM_RC_TESTING: nothing was executed, the same bytes may be sent
+ * again.
+ */
 const RESUBMIT: readonly number[] = [0x922, 0x908, 0x90a];
 /** TPM2_FlushContext of a handle that a reset took away, before and after the next TPM2_Startup. */
 const GONE: readonly string[] = ["TPM_RC_INITIALIZE", "TPM_RC_HANDLE"];
@@ -74,8 +81,8 @@ export class Tpm implements AsyncDisposable {
 
   /**
    * Runs one command after all that were asked for earlier.
-   * @throws TpmError where the TPM refuses, TpmTransportError where it cannot be reached or its answer is not authentic,
-   *   TpmFormatError where its answer does not follow Part 2.
+   * @throws TpmError where the TPM refuses, TpmTransportError where it cannot be reached or its
+   *   answer is not authentic, TpmFormatError where its answer does not follow Part 2.
    */
   execute<T>(command: Command<T>): Promise<T> {
     const run = this.#tail.then(() => this.#run(command));
@@ -174,7 +181,7 @@ export class Tpm implements AsyncDisposable {
       const response = await Promise.race([this.#transport.transmit(bytes), late]);
       if (response === null) {
         throw new TpmTransportError(
-          `The TPM did not answer ${name} within ${this.#timeoutMs} ms: it hangs, or serves another program.`,
+          `The TPM did not answer ${name} within ${this.#timeoutMs} ms: it hangs, or serves others.`,
         );
       }
       return response;
@@ -195,7 +202,10 @@ function asTransportError(cause: unknown): TpmTransportError {
   return new TpmTransportError("The connection to the TPM failed.", { cause });
 }
 
-/** Splits a response (Part 1 §18.9). @throws TpmError for a response code, TpmFormatError for a malformed response. */
+/**
+ * Splits a response (Part 1 §18.9).
+ * @throws TpmError for a response code, TpmFormatError for a malformed response.
+ */
 function parseResponse(command: Command<unknown>, bytes: Uint8Array, sentTag: number): RawResponse {
   const { name } = command;
   const reader = new Reader(bytes, `The response to ${name}`);

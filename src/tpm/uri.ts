@@ -13,7 +13,7 @@ export type TpmAddress =
   | { readonly kind: "tcti"; readonly conf: string };
 
 const FORMS =
-  "device:/dev/tpmrm0, swtpm:path=SOCKET, swtpm:host=HOST,port=PORT, tabrmd, or tcti:CONF (tpm2-tss)";
+  "device:/dev/tpmrm0, swtpm:path=SOCKET, swtpm:host=HOST,port=PORT, tabrmd, or tcti:CONF";
 /** sockaddr_un.sun_path holds 108 bytes with the terminating zero. */
 const SOCKET_PATH_BYTES_MAX = 107;
 
@@ -35,8 +35,8 @@ function parseSwtpm(text: string): TpmAddress {
 }
 
 /**
- * Parses `device:PATH`, `swtpm:path=PATH` (the rest of the string, spaces and all), `swtpm:host=H,port=P`, `tabrmd`, or
- * `tcti:CONF` with anything that Tss2_TctiLdr_Initialize takes.
+ * Parses `device:PATH`, `swtpm:path=PATH` (the rest of the string, spaces and all),
+ * `swtpm:host=H,port=P`, `tabrmd`, or `tcti:CONF` with anything that Tss2_TctiLdr_Initialize takes.
  * @throws TpmTransportError that lists the forms.
  */
 export function parseTpmUri(uri: string): TpmAddress {

@@ -1,6 +1,7 @@
 /**
- * What a node and an enroller tell each other before there is a node credential. Nothing here is signed: the enroller
- * believes what the EK certificate's chain, the activated credential and the first attestation prove.
+ * What a node and an enroller tell each other before there is a node credential. Nothing here is
+ * signed: the enroller believes what the EK certificate's chain, the activated credential and the
+ * first attestation prove.
  */
 import { LIMITS } from "../limits.ts";
 import { decode, encode } from "./cbor.ts";
@@ -72,8 +73,8 @@ export function parseEnrollment<K extends keyof Messages>(
 }
 
 /**
- * What the new AK must sign to prove that it, this EK, this log key and the activated secret belong to one enrollment:
- * none of them can be exchanged afterwards (CVE-2022-1053).
+ * What the new AK must sign to prove that it, this EK, this log key and the activated secret belong
+ * to one enrollment: none of them can be exchanged afterwards (CVE-2022-1053).
  */
 export function enrollmentDigest(message: EnrollmentRequest, activated: Uint8Array): Uint8Array {
   const cbor = request.encode(message, "enrollment request");

@@ -1,4 +1,7 @@
-/** The machine's side on a software TPM: evidence that belongs together, and errors that say what to do. */
+/**
+ * The machine's side on a software TPM: evidence that belongs together, and errors that say what to
+ * do.
+ */
 import { createHash } from "node:crypto";
 import { chmod, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -128,7 +131,7 @@ describe("an agent", () => {
     expect(await bestKind(tpm)).toBe("ecc");
   });
 
-  test("the counters before a quote are a floor that the quote meets, also over a reboot", async () => {
+  test("counters before a quote are a floor that it meets, also over reboots", async () => {
     const akFile = await enrolled("ak-floor");
     const readings: { resetCount: number; clock: bigint }[] = [];
     for (const how of ["orderly", "unorderly"] as const) {

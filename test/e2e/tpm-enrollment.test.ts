@@ -1,4 +1,7 @@
-/** Enrollment between a software TPM and an enroller, and every way in which one side could cheat the other. */
+/**
+ * Enrollment between a software TPM and an enroller, and every way in which one side could cheat
+ * the other.
+ */
 import { createHash } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -199,7 +202,7 @@ describe("what the enroller refuses", () => {
     expect(await refusal(issue)).toBe("enroll.attestation");
   });
 
-  test("CVE-2022-1053: an AK of the same TPM cannot activate another one's credential", async () => {
+  test("CVE-2022-1053: an AK cannot activate another one's credential", async () => {
     await using tpm = await openTpm(first.uri);
     const { key: ek } = await findEndorsementKey(tpm);
     const blob = await createAttestationKey(tpm, ek, "ecc");
@@ -247,7 +250,7 @@ describe("what the enroller refuses", () => {
     expect(await refusal(enroller.issue(pending, answer, grant))).toBe("enroll.attestation");
   });
 
-  test("CVE-2024-29038, GHSA-gwfg-w3jr-xh66: an attestation of no TPM, cut, or of another kind", async () => {
+  test("CVE-2024-29038, GHSA-gwfg-w3jr-xh66: an attestation by no TPM, or no quote", async () => {
     await using node = await NodeEnrollment.begin({ tpm: first.uri, logKey });
     for (const change of [
       (attest: Uint8Array) => attest.map((byte, i) => (i === 0 ? byte ^ 1 : byte)),
@@ -262,7 +265,7 @@ describe("what the enroller refuses", () => {
     }
   });
 
-  test("CVE-2025-13609: a node's identity follows from its EK, so a new TPM cannot take it", async () => {
+  test("CVE-2025-13609: a new TPM cannot take a node's identity", async () => {
     await using a = await NodeEnrollment.begin({ tpm: first.uri, logKey });
     await using b = await NodeEnrollment.begin({ tpm: second.uri, logKey });
     const [one, two] = [
@@ -321,7 +324,7 @@ describe("keys that are no attestation keys", () => {
     expect(await refusal(enroller.challenge(swapped, NOW))).toBe("enroll.ek");
   });
 
-  test("an AK in the storage hierarchy: it activates, and its qualified name gives it away", async () => {
+  test("an AK in the storage hierarchy activates; its qualified name gives it away", async () => {
     await using tpm = await openTpm(second.uri);
     const { key: ek, certificate } = await findEndorsementKey(tpm);
     // A storage primary made by the EK's own template, and our AK below it.

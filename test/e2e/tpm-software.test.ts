@@ -57,7 +57,7 @@ describe("a machine", () => {
     },
   );
 
-  test("loses power in the middle of work: commands fail, and it comes up again unsafe", async () => {
+  test("loses power in the middle: commands fail, and it comes up again unsafe", async () => {
     await using machine = await SoftwareTpm.start({ template });
     const before = await clock(machine);
     const tpm = await openTpm(machine.uri);

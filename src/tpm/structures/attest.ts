@@ -8,7 +8,10 @@ export interface TPMS_CLOCK_INFO {
   readonly clock: bigint;
   readonly resetCount: number;
   readonly restartCount: number;
-  /** No larger value of the clock has been reported before: false after an unorderly shutdown until the TPM saves it. */
+  /**
+   * No larger value of the clock has been reported before: false after an unorderly shutdown until
+   * the TPM saves it.
+   */
   readonly safe: boolean;
 }
 

@@ -1,5 +1,6 @@
 /**
- * Big-endian reading and writing as the TPM does it (Part 1 §9.2). Every length is checked before anything is read.
+ * Big-endian reading and writing as the TPM does it (Part 1 §9.2). Every length is checked before
+ * anything is read.
  */
 import { TpmFormatError } from "./errors.ts";
 
@@ -120,7 +121,9 @@ export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }
 
-/** `bytes` without leading zeros, or with as many as make it `width` wide; throws if it is wider. */
+/**
+ * `bytes` without leading zeros, or with as many as make it `width` wide; throws if it is wider.
+ */
 export function leftPad(bytes: Uint8Array, width: number): Uint8Array {
   let start = 0;
   while (start < bytes.length && bytes[start] === 0) start++;

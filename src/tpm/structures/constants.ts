@@ -1,5 +1,6 @@
 /**
- * Numbers of the TPM 2.0 Library, Part 2 (revision 1.59), under its own names: only those that this project uses.
+ * Numbers of the TPM 2.0 Library, Part 2 (revision 1.59), under its own names: only those that this
+ * project uses.
  */
 
 /** Part 2 §6.5.2. */

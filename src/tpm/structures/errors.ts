@@ -1,10 +1,13 @@
 /**
- * What can go wrong between us and a TPM: it refuses (TpmError), it cannot be reached (TpmTransportError), or what
- * came back is not what Part 2 says (TpmFormatError).
+ * What can go wrong between us and a TPM: it refuses (TpmError), it cannot be reached
+ * (TpmTransportError), or what came back is not what Part 2 says (TpmFormatError).
  */
 import { PortcullisError } from "../../errors.ts";
 
-/** The connection to the TPM could not be made, broke, or timed out. Nothing is known about the last command. */
+/**
+ * The connection to the TPM could not be made, broke, or timed out. Nothing is known about the last
+ * command.
+ */
 export class TpmTransportError extends PortcullisError {
   constructor(message: string, options?: { readonly cause?: unknown }) {
     super("tpm.transport", message, options);
@@ -116,7 +119,10 @@ const WARNINGS: Names = {
   35: ["TPM_RC_NV_UNAVAILABLE", "NV memory is not available now"],
 };
 
-/** TPM_RC_REFERENCE_H0 to H6 and S0 to S6: the handle or session is not in the TPM, after a reset for example. */
+/**
+ * TPM_RC_REFERENCE_H0 to H6 and S0 to S6: the handle or session is not in the TPM, after a reset
+ * for example.
+ */
 function reference(code: number): Names[number] | undefined {
   const number = code & 7;
   if (number === 7 || (code & 0x70) !== 0x10) return undefined;
@@ -199,11 +205,9 @@ export class TpmError extends PortcullisError {
 
   constructor(command: string, rc: number, note = "") {
     const decoded = decodeRc(rc);
+    const what = `${decoded.name} 0x${rc.toString(16)}`;
     const where = decoded.position ? ` (${decoded.position.kind} ${decoded.position.number})` : "";
-    super(
-      "tpm.refused",
-      `${command} failed with ${decoded.name} 0x${rc.toString(16)}${where}: ${decoded.sentence}${note}.`,
-    );
+    super("tpm.refused", `${command} failed with ${what}${where}: ${decoded.sentence}${note}.`);
     this.rc = rc;
     this.rcName = decoded.name;
     this.command = command;

@@ -1,4 +1,7 @@
-/** Key derivation (Part 1 §11.4.10) and secret sharing with a key in a TPM (Part 1 Annex B.10, C.6.1). Pure. */
+/**
+ * Key derivation (Part 1 §11.4.10) and secret sharing with a key in a TPM (Part 1 Annex B.10,
+ * C.6.1). Pure.
+ */
 import {
   constants,
   createECDH,
@@ -59,15 +62,19 @@ export function kdfE(
   return concat(...blocks).slice(0, bits / 8);
 }
 
-/** A secret that only the holder of `key` can recover, and its encrypted form (TPM2B_ENCRYPTED_SECRET, no size). */
+/**
+ * A secret that only the holder of `key` can recover, and its encrypted form
+ * (TPM2B_ENCRYPTED_SECRET, no size).
+ */
 export interface SharedSecret {
   readonly seed: Uint8Array;
   readonly encrypted: Uint8Array;
 }
 
 /**
- * Shares a fresh secret with the decryption key `key`: as salt of a session ("SECRET") or seed of a credential
- * ("IDENTITY"). RSA: OAEP with the key's nameAlg (Annex B.4, B.10). ECC: one-pass ECDH and KDFe (Annex C.6.1).
+ * Shares a fresh secret with the decryption key `key`: as salt of a session ("SECRET") or seed of a
+ * credential ("IDENTITY"). RSA: OAEP with the key's nameAlg (Annex B.4, B.10). ECC: one-pass ECDH
+ * and KDFe (Annex C.6.1).
  * @throws TpmFormatError where the key is unusable.
  */
 export function shareSecret(key: TPMT_PUBLIC, use: "SECRET" | "IDENTITY"): SharedSecret {

@@ -26,7 +26,10 @@ export function encodeNvPublic(nv: TPMS_NV_PUBLIC): Uint8Array {
   return concat(...head, sized(nv.authPolicy), u16(nv.dataSize));
 }
 
-/** The Name of an NV index: it changes when the index is redefined differently, and once when first written. */
+/**
+ * The Name of an NV index: it changes when the index is redefined differently, and once when first
+ * written.
+ */
 export function nvName(nv: TPMS_NV_PUBLIC): Uint8Array {
   return nameOf(nv.nameAlg, encodeNvPublic(nv));
 }

@@ -21,7 +21,10 @@ const MAX_SELECTIONS = 16;
 /** PC Client TPMs have 24 PCRs and refuse a selection of fewer than three bytes. */
 const SELECT_BYTES = 3;
 
-/** Reads a TPML_PCR_SELECTION: banks in the order written, indexes ascending. Duplicates and empty banks are kept. */
+/**
+ * Reads a TPML_PCR_SELECTION: banks in the order written, indexes ascending. Duplicates and empty
+ * banks are kept.
+ */
 export function readPcrSelection(reader: Reader): TPMS_PCR_SELECTION[] {
   const count = reader.u32();
   if (count > MAX_SELECTIONS) throw reader.fail(`${count} PCR selections`);
@@ -57,7 +60,8 @@ export function encodePcrSelection(selection: readonly TPMS_PCR_SELECTION[]): Ui
 }
 
 /**
- * The pcrDigest of a quote (Part 3 §18.4): the signing scheme's hash over the values in selection order.
+ * The pcrDigest of a quote (Part 3 §18.4): the signing scheme's hash over the values in selection
+ * order.
  * @throws TpmFormatError for a hash that this project does not know.
  */
 export function pcrDigest(hash: number, values: readonly Uint8Array[]): Uint8Array {

@@ -1,6 +1,6 @@
 /**
- * Public areas and Names (Part 2 §12.2, Part 1 §16). RSA and ECC keys only: this project creates and judges no other
- * kind of object. Pure: nothing here needs a TPM.
+ * Public areas and Names (Part 2 §12.2, Part 1 §16). RSA and ECC keys only: this project creates
+ * and judges no other kind of object. Pure: nothing here needs a TPM.
  */
 import { createHash, createPublicKey, type KeyObject } from "node:crypto";
 import { concat, leftPad, parseAll, type Reader, sized, u16, u32 } from "./bytes.ts";
@@ -154,7 +154,8 @@ export function encodePublic(key: TPMT_PUBLIC): Uint8Array {
 }
 
 /**
- * The Name of an object: nameAlg, then its hash over the TPMT_PUBLIC exactly as the TPM wrote it (Part 1 §16).
+ * The Name of an object: nameAlg, then its hash over the TPMT_PUBLIC exactly as the TPM wrote it
+ * (Part 1 §16).
  * @throws TpmFormatError where nameAlg is unknown.
  */
 export function computeName(publicArea: Uint8Array): Uint8Array {
@@ -162,7 +163,10 @@ export function computeName(publicArea: Uint8Array): Uint8Array {
   return nameOf(nameAlg, publicArea);
 }
 
-/** nameAlg || H(content); objects and NV indexes are named alike. @throws TpmFormatError for an unknown hash. */
+/**
+ * nameAlg || H(content); objects and NV indexes are named alike.
+ * @throws TpmFormatError for an unknown hash.
+ */
 export function nameOf(nameAlg: number, content: Uint8Array): Uint8Array {
   const hash = hashById(nameAlg);
   if (!hash) throw new TpmFormatError(`nameAlg 0x${nameAlg.toString(16)} is not supported.`);
@@ -170,8 +174,8 @@ export function nameOf(nameAlg: number, content: Uint8Array): Uint8Array {
 }
 
 /**
- * The qualified name of an object (Part 1 §16.3): H(QN(parent) || Name). A primary key's parent is its hierarchy, whose
- * qualified name is its handle.
+ * The qualified name of an object (Part 1 §16.3): H(QN(parent) || Name). A primary key's parent is
+ * its hierarchy, whose qualified name is its handle.
  * @param chain Names from the primary down to the object itself.
  */
 export function qualifiedName(hierarchy: number, chain: readonly Uint8Array[]): Uint8Array {
@@ -187,7 +191,10 @@ export function qualifiedName(hierarchy: number, chain: readonly Uint8Array[]): 
   return qualified;
 }
 
-/** The key for node:crypto. @throws TpmFormatError where the key is unusable (bad point, unknown curve, empty). */
+/**
+ * The key for node:crypto.
+ * @throws TpmFormatError where the key is unusable (bad point, unknown curve, empty).
+ */
 export function toKeyObject(key: TPMT_PUBLIC): KeyObject {
   const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64url");
   try {

@@ -1,4 +1,7 @@
-/** TPMT_SIGNATURE (Part 2 §11.3.4) and its verification with node:crypto, for set-up; decisions verify in the core. */
+/**
+ * TPMT_SIGNATURE (Part 2 §11.3.4) and its verification with node:crypto, for set-up; decisions
+ * verify in the core.
+ */
 import { constants, verify } from "node:crypto";
 import { concat, leftPad, parseAll } from "./bytes.ts";
 import { hashById, TPM_ALG } from "./constants.ts";
@@ -30,8 +33,8 @@ export function parseSignature(bytes: Uint8Array): TPMT_SIGNATURE {
 const SCHEMES = { rsassa: TPM_ALG.RSASSA, rsapss: TPM_ALG.RSAPSS, ecdsa: TPM_ALG.ECDSA } as const;
 
 /**
- * Whether `signature` is that of `key` over `message`. Scheme and hash must be the key's own: the signature does not
- * choose them (algorithm confusion).
+ * Whether `signature` is that of `key` over `message`. Scheme and hash must be the key's own: the
+ * signature does not choose them (algorithm confusion).
  * @throws TpmFormatError where the signature does not parse or the key is unusable.
  */
 export function verifyTpmSignature(

@@ -1,6 +1,6 @@
 /**
- * The keys that identify a machine: endorsement keys by the templates of the TCG EK Credential Profile 2.5 (Annex B.3
- * and B.4), and our attestation key.
+ * The keys that identify a machine: endorsement keys by the templates of the TCG EK Credential
+ * Profile 2.5 (Annex B.3 and B.4), and our attestation key.
  */
 import { equalBytes } from "./bytes.ts";
 import { TPM_ALG, TPM_ECC, TPMA_OBJECT } from "./constants.ts";
@@ -10,10 +10,14 @@ const fromHex = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, "
 
 /** PolicyA: TPM2_PolicySecret(TPM_RH_ENDORSEMENT); the only way to use a key of the low range. */
 const POLICY_A = fromHex("837197674484b3f81a90cc8d46a5d724fd52d76e06520b64f2a1da1b331469aa");
-/** PolicyB: PolicyOR(PolicyA, PolicyC); keys of the high range also obey their (empty) authorization value. */
+/**
+ * PolicyB: PolicyOR(PolicyA, PolicyC); keys of the high range also obey their (empty) authorization
+ * value.
+ */
 const POLICY_B = fromHex("ca3d0a99a2b93906f7a3342414efcfb3a385d44cd1fd459089d19b5071c0b7a0");
 const POLICY_B_SHA384 = fromHex(
-  "b26e7d28d11a50bc53d882bcf5fd3a1a074148bb35d3b4e4cb1c0ad9bde419cacb47ba09699646150f9fc000f3f80e12",
+  "b26e7d28d11a50bc53d882bcf5fd3a1a074148bb35d3b4e4" +
+    "cb1c0ad9bde419cacb47ba09699646150f9fc000f3f80e12",
 );
 
 const A = TPMA_OBJECT;
@@ -57,8 +61,8 @@ const p256 = (
 });
 
 /**
- * A storage primary: a parent of our own, or a key to salt sessions with where the EK may not be used. ECC P-256, as in
- * the TCG's Provisioning Guidance 1.0 §7.5.1.
+ * A storage primary: a parent of our own, or a key to salt sessions with where the EK may not be
+ * used. ECC P-256, as in the TCG's Provisioning Guidance 1.0 §7.5.1.
  */
 export const STORAGE_TEMPLATE: TPMT_PUBLIC = p256(
   A.fixedTPM |
@@ -133,15 +137,18 @@ function withoutUnique(key: TPMT_PUBLIC): Uint8Array {
   return encodePublic(empty);
 }
 
-/** The template that `key` was made by, every field but the key itself being equal; null if none. */
+/**
+ * The template that `key` was made by, every field but the key itself being equal; null if none.
+ */
 export function ekTemplateOf(key: TPMT_PUBLIC): EkTemplate | null {
   const shape = withoutUnique(key);
   return EK_TEMPLATES.find(({ template }) => equalBytes(shape, withoutUnique(template))) ?? null;
 }
 
 /**
- * Our attestation key: it signs only what the TPM itself made (restricted), never leaves this TPM, and its use neither
- * needs a value nor counts towards the lockout: whoever reaches the TPM may quote.
+ * Our attestation key: it signs only what the TPM itself made (restricted), never leaves this TPM,
+ * and its use neither needs a value nor counts towards the lockout: whoever reaches the TPM may
+ * quote.
  */
 const AK_ATTRIBUTES =
   A.fixedTPM |
@@ -152,7 +159,10 @@ const AK_ATTRIBUTES =
   A.restricted |
   A.sign;
 
-/** The template of a fresh attestation key: ECDSA P-256 with SHA-256, or RSASSA-2048 for TPMs without ECC. */
+/**
+ * The template of a fresh attestation key: ECDSA P-256 with SHA-256, or RSASSA-2048 for TPMs
+ * without ECC.
+ */
 export function akTemplate(kind: "ecc" | "rsa"): TPMT_PUBLIC {
   const common = {
     nameAlg: TPM_ALG.SHA256,
@@ -173,9 +183,10 @@ const AK_SET = A.restricted | A.sign | A.fixedTPM | A.fixedParent | A.sensitiveD
 const AK_FREE = A.userWithAuth | A.adminWithPolicy | A.noDA | A.stClear;
 
 /**
- * Why `key` is no attestation key, or null if it is one: restricted, sign, fixedTPM, fixedParent and sensitiveDataOrigin
- * set; decrypt, encryptedDuplication, x509sign and every reserved bit clear; a signing scheme and hash of its own that
- * the core verifies; no symmetric algorithm, as signing keys have none.
+ * Why `key` is no attestation key, or null if it is one: restricted, sign, fixedTPM, fixedParent
+ * and sensitiveDataOrigin set; decrypt, encryptedDuplication, x509sign and every reserved bit
+ * clear; a signing scheme and hash of its own that the core verifies; no symmetric algorithm, as
+ * signing keys have none.
  */
 export function akProblem(key: TPMT_PUBLIC): string | null {
   if ((key.objectAttributes & AK_SET) !== AK_SET) {

@@ -138,7 +138,7 @@ describe("a transport that fails", () => {
 });
 
 describe("order", () => {
-  test("commands asked for together are sent one at a time, and one failure stops no other", async () => {
+  test("commands asked for together go one at a time; a failure stops no other", async () => {
     const script = new Script(RANDOM, rc(0x101), RANDOM);
     const tpm = new Tpm(script, fast);
     const all = await Promise.allSettled([getRandom(tpm, 4), getRandom(tpm, 4), getRandom(tpm, 4)]);

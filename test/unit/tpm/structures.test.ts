@@ -31,7 +31,10 @@ const bytes = (text: string): Uint8Array =>
   new Uint8Array(Buffer.from(text.replaceAll(" ", ""), "hex"));
 const file = (path: string): Uint8Array => new Uint8Array(readFileSync(path));
 
-/** A parser owns all of its bytes: cut anywhere or with one more, it refuses, and with its own error. */
+/**
+ * A parser owns all of its bytes: cut anywhere or with one more, it refuses, and with its own
+ * error.
+ */
 function expectExact(whole: Uint8Array, parse: (input: Uint8Array) => unknown): void {
   expect(() => parse(whole)).not.toThrow();
   for (let length = 0; length < whole.length; length++) {
