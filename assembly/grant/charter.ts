@@ -71,7 +71,7 @@ function readAuthority(r: Reader): void {
   r.array(2, 2);
   readKeys(r, keyset(Role.AUTHORITY).clear(1));
   const start = r.at;
-  const count = r.map(1, 16);
+  const count = r.map(1, limits.classes);
   let last: Span = 0;
   for (let i: u32 = 0; i < count && r.fault == Fault.NONE; i++) {
     const name = r.ident();
@@ -160,7 +160,7 @@ function readClass(r: Reader): void {
   classAnyLabel = r.nullable();
   classLabels = classAnyLabel ? 0 : readLabels(r);
   classAnyNode = r.nullable();
-  classNodes = classAnyNode ? 0 : readSorted(r, 0, 256, 7, 33);
+  classNodes = classAnyNode ? 0 : readSorted(r, 0, limits.classNodes, 7, 33);
   classAnyPolicy = r.nullable();
   classPolicies = classAnyPolicy ? 0 : readNames(r, 1, limits.keys);
   classSeconds = r.uint();
@@ -171,7 +171,7 @@ function readClass(r: Reader): void {
 /** Finds a class of the charter in force by its name. */
 export function findClass(name: Span): bool {
   const r = PART.open(classes);
-  const count = r.map(0, 16);
+  const count = r.map(0, limits.classes);
   for (let i: u32 = 0; i < count; i++) {
     const found = same(r.ident(), name);
     readClass(r);

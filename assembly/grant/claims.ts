@@ -1,7 +1,7 @@
 /**
  * The claim keys of docs/wire-format.md, and readers for the shapes that several objects share.
  */
-import { Span, compare } from "../abi";
+import { Span, compare, lenOf } from "../abi";
 import { Fault, Reader } from "../codec/cbor";
 import { limits } from "../generated";
 
@@ -77,9 +77,12 @@ export function readUeid(r: Reader): Span {
   return r.bytes(7, 33);
 }
 
-/** A TPM Name: a hash algorithm and its digest. */
+/** A TPM Name: a hash algorithm (two bytes) and its digest. */
 export function readName(r: Reader): Span {
-  return r.bytes(22, 66);
+  const name = r.bytes(22, 66);
+  const length = lenOf(name);
+  r.require(length == 22 || length == 34 || length == 50 || length == 66);
+  return name;
 }
 
 /** A list of identifiers; sorted and distinct. Gives the list as it stands, to be read again. */

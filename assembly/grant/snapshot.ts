@@ -36,7 +36,7 @@ const MAIN = changetype<Reader>(memory.data(READER_BYTES, 8));
 
 function readPolicies(r: Reader): Span {
   const start = r.at;
-  const count = r.map(0, 1024);
+  const count = r.map(0, limits.activePolicies);
   let last: Span = 0;
   for (let i: u32 = 0; i < count && r.fault == Fault.NONE; i++) {
     const name = r.ident();
@@ -74,7 +74,7 @@ function readSnapshot(payload: Span): Fault {
 /** Whether this digest is one of the active alternatives of the named policy. */
 export function isActive(name: Span, digest: Span): bool {
   const r = MAIN.open(policies);
-  const count = r.map(0, 1024);
+  const count = r.map(0, limits.activePolicies);
   for (let i: u32 = 0; i < count; i++) {
     const wanted = same(r.ident(), name);
     const alternatives = r.array(1, limits.alternatives);

@@ -22,7 +22,7 @@ import { LIMITS } from "../limits.ts";
 import type { CaseFolder } from "../log/cases.ts";
 import type { Journal, Proven, Recorded } from "../log/journal.ts";
 import type { Leaf } from "../log/leaf.ts";
-import type { Store } from "../store/contract.ts";
+import { type Store, StoreError } from "../store/contract.ts";
 import { encodePlain } from "../wire/objects.ts";
 import { encodeCase, type Held, parseSubject, requestOf, type UnverifiedSubject } from "./case.ts";
 import type { AttestedRequest, EvidenceSource, Materials, Prover } from "./evidence.ts";
@@ -33,6 +33,7 @@ import { codeOfFailure, EvidenceFailure, EvidenceTimeout } from "./refusal.ts";
 
 /** Longest wait for a quote: what is left of the nonce's 10 seconds must suffice to claim and start. */
 const EVIDENCE_SECONDS_MAX = 8;
+const NO_PIN = "No charter is pinned: `portcullis init` or a restore sets it.";
 
 export interface GateParts {
   readonly core: Core;
@@ -143,8 +144,7 @@ export class Gate {
   async #hold(subject: UnverifiedSubject, parentRun: Uint8Array | null): Promise<Held> {
     const { store } = this.#parts;
     const floors = await store.floors();
-    if (floors === null)
-      throw new Error("No charter is pinned: `portcullis init` or a restore sets it.");
+    if (floors === null) throw new StoreError("store.unpinned", NO_PIN);
     return {
       floors,
       counters: await store.counters(subject.akName),

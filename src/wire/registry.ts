@@ -31,9 +31,6 @@ import {
 import { byKey, digest, field, first, ident, key, name, ueid, variableName } from "./shapes.ts";
 
 // The charter (core: assembly/grant/charter.ts). Sorted lists let the core refuse duplicates as it reads.
-const CLASSES = 16;
-const CLASS_NODES = 256;
-const ACTIVE_POLICIES = 1_024;
 const threshold = uint(1, LIMITS.signers);
 const depth = uint(0, LIMITS.elements - 1);
 const keys = list(key, { min: 1, max: LIMITS.keys, distinct: byKey });
@@ -46,13 +43,16 @@ const authorityClass = tuple({
   threshold,
   members: nullable(list(digest, { min: 1, max: LIMITS.keys, order: byBytes })),
   labels: nullable(labels),
-  nodes: nullable(nodes(0, CLASS_NODES)),
+  nodes: nullable(nodes(0, LIMITS.classNodes)),
   policies: nullable(list(ident, { min: 1, max: LIMITS.keys, distinct: byText })),
   lifetimeSeconds: uint(),
   depth,
   mark: flag,
 });
-const authority = tuple({ keys, classes: mapOf(ident, authorityClass, { min: 1, max: CLASSES }) });
+const authority = tuple({
+  keys,
+  classes: mapOf(ident, authorityClass, { min: 1, max: LIMITS.classes }),
+});
 const enrollers = list(tuple({ key, labels: nullable(labels) }), {
   min: 1,
   max: LIMITS.keys,
@@ -106,7 +106,9 @@ const snapshot = claims({
   decision: required(-70204, decision),
   policies: required(
     -70205,
-    mapOf(ident, list(digest, { min: 1, max: LIMITS.alternatives }), { max: ACTIVE_POLICIES }),
+    mapOf(ident, list(digest, { min: 1, max: LIMITS.alternatives }), {
+      max: LIMITS.activePolicies,
+    }),
   ),
   status: required(-70206, digest),
 });
