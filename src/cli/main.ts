@@ -4,9 +4,8 @@
  * (src/gate/exit-codes.ts).
  */
 import { readFileSync } from "node:fs";
-import { EXIT } from "../gate/exit-codes.ts";
 import { UsageError } from "./error.ts";
-import { printError } from "./print.ts";
+import { printError, printLines } from "./print.ts";
 import type { Globals } from "./session.ts";
 import { VERBS, type Verb } from "./verbs.ts";
 
@@ -61,7 +60,7 @@ export function versionOf(): string {
   throw new Error("package.json is absent");
 }
 
-function overview(): string {
+function overview(): string[] {
   const width = Math.max(...Object.keys(VERBS).map((name) => name.length));
   const verbs = Object.entries(VERBS).map(
     ([name, { summary }]) => `  ${name.padEnd(width)}  ${summary}`,
@@ -80,23 +79,22 @@ function overview(): string {
     "  --json           print the result as JSON",
     "  --version        print the version",
     "",
-    "Exit codes: 0 done, 64 wrong usage, 70 internal error, 75 denied (a retry may help), 77 denied.",
-    "",
-  ].join("\n");
+    "Exit codes: 0 done, 64 usage, 70 internal error, 75 denied (a retry may help), 77 denied.",
+  ];
 }
 
 async function main(words: readonly string[]): Promise<number> {
   const { globals, help, version, rest } = parseWords(words);
   if (version) {
     const number = versionOf();
-    process.stdout.write(`${globals.json ? JSON.stringify({ version: number }) : number}\n`);
+    printLines([globals.json ? JSON.stringify({ version: number }) : number]);
     return 0;
   }
   const [name, ...after] = rest;
   if (help || name === "help") {
     if (name === undefined || name === "help") {
       if (after[0] === undefined) {
-        process.stdout.write(overview());
+        printLines(overview());
         return 0;
       }
       return dispatch(after[0], [...after.slice(1), "--help"], globals);
@@ -114,11 +112,6 @@ async function dispatch(name: string, after: string[], globals: Globals): Promis
   const [{ runProgram }, module] = await Promise.all([import("./program.ts"), verb.load()]);
   return runProgram(module, [name, ...after], globals);
 }
-
-// A reader that went away (`| head`) is no error of ours; what it asked for is done.
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  process.exit(error.code === "EPIPE" ? 0 : EXIT.internal);
-});
 
 const words = process.argv.slice(2);
 try {

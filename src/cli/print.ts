@@ -52,12 +52,28 @@ export function oneLine(text: string): string {
     .trim();
 }
 
+let listening = false;
+
+/**
+ * Writes to standard output. A reader that went away (`| head`) is no error of ours: what it asked
+ * for is done. Setting the stream up costs milliseconds, so a verb that prints nothing does not.
+ */
+export function print(text: string): void {
+  if (!listening) {
+    listening = true;
+    process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+      process.exit(error.code === "EPIPE" ? 0 : EXIT.internal);
+    });
+  }
+  process.stdout.write(text);
+}
+
 export function printJson(value: Json): void {
-  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+  print(`${JSON.stringify(value, null, 2)}\n`);
 }
 
 export function printLines(lines: readonly string[]): void {
-  if (lines.length > 0) process.stdout.write(`${lines.join("\n")}\n`);
+  if (lines.length > 0) print(`${lines.join("\n")}\n`);
 }
 
 /** Prints a denial on standard error and gives the exit code. */

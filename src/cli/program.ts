@@ -1,6 +1,7 @@
 /** Runs one verb with commander, whose refusals become UsageError: one line, exit 64. */
 import { Command, CommanderError } from "commander";
 import { UsageError } from "./error.ts";
+import { print } from "./print.ts";
 import type { Globals } from "./session.ts";
 import { attach, type Program } from "./verb.ts";
 import type { CommandModule } from "./verbs.ts";
@@ -13,6 +14,8 @@ export async function runProgram(
   words: string[],
   globals: Globals,
 ): Promise<number> {
+  // What these verbs write is private, yet their own to read, whatever the caller's umask.
+  process.umask(0o077);
   const root = new Command("portcullis");
   const program: Program = { globals, exitCode: 0 };
   attach(root, program);
@@ -20,7 +23,11 @@ export async function runProgram(
   eachCommand(root, (command) => {
     command.exitOverride().allowExcessArguments(false).showSuggestionAfterError(true);
     // What commander would print as an error is thrown as well, and printed once, by main.
-    command.configureOutput({ outputError: () => undefined, writeErr: () => undefined });
+    command.configureOutput({
+      writeOut: print,
+      outputError: () => undefined,
+      writeErr: () => undefined,
+    });
     command.helpCommand(false);
   });
   try {

@@ -149,10 +149,10 @@ function classesOf(plan: DomainPlan): Charter["keysets"]["authority"]["classes"]
  */
 export async function writeDomain(path: string, draft: DraftDomain): Promise<void> {
   const layout = new Layout(path);
-  for (const folder of [path, layout.charters, layout.snapshots, layout.status, layout.policies]) {
+  const { keys: keyFolder, charters, snapshots, status, policies, grants, nodes } = layout;
+  for (const folder of [path, keyFolder, charters, snapshots, status, policies, grants, nodes]) {
     await makeFolder(folder);
   }
-  for (const folder of [layout.grants, layout.nodes]) await makeFolder(folder);
   for (const [set, keys] of draft.keys) {
     for (const [i, key] of keys.entries()) await writeKeyFile(layout.keyFile(set, i + 1), key);
   }
