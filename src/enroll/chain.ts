@@ -99,7 +99,15 @@ async function signed(
   }
 }
 
+/**
+ * Certificates that a node sends may all sign each other, and the paths through them grow
+ * exponentially; no honest search takes as many signature checks.
+ */
+const CHECKS_MAX = 100;
+
 interface Search {
+  /** Signature checks that are left. */
+  checks: number;
   readonly roots: readonly UnverifiedCertificate[];
   readonly intermediates: readonly UnverifiedCertificate[];
   readonly date: Date;
@@ -121,6 +129,12 @@ async function climb(
     search.reasons.push(`no certificate of its issuer "${child.x509.issuer}" is at hand`);
   }
   for (const issuer of candidates) {
+    if (search.checks-- <= 0) {
+      throw new EnrollError(
+        "enroll.certificate-untrusted",
+        "The certificates lead too far astray.",
+      );
+    }
     const problem = (await signed(child, issuer))
       ? issuerProblem(issuer, path, search.date)
       : "did not sign the certificate below it, or by an unsupported algorithm";
@@ -168,7 +182,7 @@ export async function verifyPath(
   }
   const problem = problemOf(certificate, date);
   if (problem) throw new EnrollError("enroll.certificate-untrusted", `The certificate ${problem}.`);
-  const search: Search = { roots, intermediates, date, reasons: [] };
+  const search: Search = { roots, intermediates, date, reasons: [], checks: CHECKS_MAX };
   const issuers = await climb(search, certificate, []);
   if (issuers) return issuers;
   const why = [...new Set(search.reasons)].join("; ");

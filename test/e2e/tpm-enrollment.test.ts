@@ -16,7 +16,7 @@ import { findEndorsementKey } from "../../src/agent/endorsement-key.ts";
 import { NodeEnrollment, openAgent, writeAkFile } from "../../src/agent/index.ts";
 import { makeCredential } from "../../src/enroll/credential.ts";
 import { EnrollError, Enroller, type EnrollerOptions, ueidOf } from "../../src/enroll/index.ts";
-import { quote } from "../../src/tpm/attestation.ts";
+import { getTime, quote } from "../../src/tpm/attestation.ts";
 import {
   create,
   createPrimary,
@@ -263,6 +263,19 @@ describe("what the enroller refuses", () => {
       const changed = { ...answer, attest: change(answer.attest) };
       expect(await refusal(enroller.issue(pending, changed, grant))).toBe("enroll.attestation");
     }
+  });
+
+  test("an attestation of the right key and request that is no quote", async () => {
+    await using node = await NodeEnrollment.begin({ tpm: first.uri, logKey });
+    const pending = await enroller.challenge(node.request, NOW);
+    await node.close();
+    await using tpm = await openTpm(first.uri);
+    const { key: ek } = await findEndorsementKey(tpm);
+    await using ak = await loadAttestationKey(tpm, ek, node.blob);
+    const secret = await activate(tpm, { ek, ak }, pending.challenge);
+    const time = await getTime(tpm, ak, enrollmentDigest(node.request, secret));
+    const issue = enroller.issue(pending, { secret, ...time }, grant);
+    expect(await refusal(issue)).toBe("enroll.attestation");
   });
 
   test("CVE-2025-13609: a new TPM cannot take a node's identity", async () => {
