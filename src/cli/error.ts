@@ -33,6 +33,8 @@ const USAGE = [
   "exec.user",
 ];
 const RETRY = ["domain.conflict", "store.busy"];
+/** The enroller did not believe the machine. */
+const DENIED = ["enroll."];
 
 /**
  * The documented exit code of an error that this project throws on purpose; 70 where nothing else
@@ -42,5 +44,6 @@ export function exitCodeOf(error: PortcullisError): number {
   const among = (codes: readonly string[]) =>
     codes.some((code) => (code.endsWith(".") ? error.code.startsWith(code) : error.code === code));
   if (among(USAGE)) return EXIT.usage;
+  if (among(DENIED)) return EXIT.denied;
   return among(RETRY) ? EXIT.retry : EXIT.internal;
 }

@@ -5,6 +5,7 @@ import { type Domain, type HeldPolicy, loadDomain, loadPolicies } from "../domai
 import { type PcrValues, policyQuorum, signPolicy } from "../domain/policies.ts";
 import { activatePolicy, deactivatePolicy } from "../domain/publication.ts";
 import { showClaims } from "../wire/objects.ts";
+import { registerCapture } from "./capture.ts";
 import { type Field, parseYaml } from "./document.ts";
 import { UsageError } from "./error.ts";
 import { readInput } from "./input-file.ts";
@@ -160,6 +161,7 @@ export function register(program: Command): void {
   );
   const name = "the policy's name";
   const prefix = ["--digest <hex>", "which one, by the start of its digest"] as const;
+  registerCapture(family);
   defineVerb<object>(family, {
     name: "show",
     summary: "list policies, or show one with its PCR values",

@@ -44,6 +44,18 @@ export const VERBS: { readonly [name: string]: Verb } = {
     summary: "issue a grant, from a document or from flags",
     load: () => import("./authorize.ts"),
   },
+  enroll: {
+    summary: "make this machine's TPM a node of the domain",
+    load: () => import("./enroll.ts"),
+  },
+  run: {
+    summary: "decide, and run the command if everything is proven",
+    lean: () => import("./run.ts"),
+  },
+  check: {
+    summary: "decide without executing",
+    lean: () => import("./check.ts"),
+  },
   inspect: {
     summary: "show any object, and what is not verified about it",
     load: () => import("./inspect.ts"),
@@ -72,6 +84,10 @@ export const VERBS: { readonly [name: string]: Verb } = {
     summary: "snapshot age, floors, counters, log head",
     load: () => import("./status.ts"),
   },
+  doctor: {
+    summary: "check what a run needs, and say what to do",
+    load: () => import("./doctor.ts"),
+  },
   backup: {
     summary: "copy keys and state to a folder",
     load: () => import("./backup.ts"),
@@ -79,5 +95,9 @@ export const VERBS: { readonly [name: string]: Verb } = {
   restore: {
     summary: "set up a home from a backup",
     load: () => import("./restore.ts"),
+  },
+  demo: {
+    summary: "watch a job admitted and others denied, on a software TPM",
+    load: () => import("./demo.ts"),
   },
 };

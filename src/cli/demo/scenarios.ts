@@ -1,0 +1,274 @@
+/** The demo's steps: what is presented, and the one outcome that is right. */
+import { randomBytes } from "node:crypto";
+import { quotePcrs } from "../../agent/index.ts";
+import { nowSeconds } from "../../clock.ts";
+import type { Code } from "../../core/index.ts";
+import {
+  activatePolicy,
+  deactivatePolicy,
+  publish,
+  renewSnapshot,
+  revoke,
+  setFreeze,
+} from "../../domain/publication.ts";
+import type { AttestedRequest, EvidenceSource, Materials } from "../../gate/evidence.ts";
+import type { JobRequest } from "../../gate/job.ts";
+import { createPrimary, openTpm, TPM_ALG, TPM_RH } from "../../tpm/index.ts";
+import { akTemplate } from "../../tpm/structures/templates.ts";
+import { sha256 } from "../../wire/digests.ts";
+import { generateKey, signerOf } from "../../wire/keys.ts";
+import { merkleRoot } from "../../wire/merkle.ts";
+import type { Grant } from "../../wire/objects.ts";
+import type { GrantChange, Site } from "./site.ts";
+
+/** One thing to be tried. What is not said is as in the first, admitted run. */
+export interface Scenario {
+  readonly title: string;
+  /** The code of the denial; null where the job must run. */
+  readonly expected: Code | null;
+  readonly grant?: (site: Site) => GrantChange;
+  readonly elements?: (grant: Uint8Array) => readonly Uint8Array[];
+  readonly job?: Partial<JobRequest>;
+  readonly evidence?: (site: Site, real: EvidenceSource) => EvidenceSource;
+  readonly materials?: (site: Site, materials: Materials) => Materials | Promise<Materials>;
+  /** Before the evidence is gathered, and after all is over. */
+  readonly before?: (site: Site, admit: () => Promise<void>) => Promise<void>;
+  readonly after?: (site: Site) => Promise<void>;
+  /** Between the core's allow and the gate's claim; `other` runs a second process with the same grant. */
+  readonly between?: (site: Site, other: () => Promise<void>) => Promise<void>;
+  /** No leaf can be written: the denial is told by the exit code alone. */
+  readonly unrecorded?: true;
+}
+
+const now = nowSeconds;
+
+/** Flips a bit in the middle: inside the payload. */
+function tampered(bytes: Uint8Array): Uint8Array {
+  const copy = bytes.slice();
+  const middle = Math.floor(copy.length / 3);
+  copy[middle] = (copy[middle] ?? 0) ^ 1;
+  return copy;
+}
+
+/** The quote of the first, admitted run, as someone on the network would have kept it. */
+let kept: AttestedRequest | null = null;
+
+function keep(real: EvidenceSource): EvidenceSource {
+  return {
+    attest: async (request) => {
+      kept = await real.attest(request);
+      return kept;
+    },
+  };
+}
+
+function replayed(): EvidenceSource {
+  return {
+    attest: async () => {
+      if (kept === null) throw new Error("no quote was kept");
+      return kept;
+    },
+  };
+}
+
+/** A key outside the endorsement hierarchy: a primary of the owner's, with the same template. */
+function otherHierarchy(site: Site): EvidenceSource {
+  return {
+    attest: async (request) => {
+      await using tpm = await openTpm(site.tpm.uri);
+      await using key = await createPrimary(tpm, TPM_RH.OWNER, akTemplate("ecc"));
+      const selection = [{ hash: TPM_ALG.SHA256, pcrs: [0, 1, 2, 3, 4, 5, 6, 7] }];
+      const quoted = await quotePcrs(tpm, key, merkleRoot([request]), selection);
+      const { attest, signature, values } = quoted;
+      return { attest, signature, index: 0, size: 1, path: [], pcrs: values };
+    },
+  };
+}
+
+/** What a program without the TPM's key can do: a well-formed quote, signed by a key of its own. */
+function softwareMade(real: EvidenceSource): EvidenceSource {
+  return {
+    attest: async (request) => {
+      const genuine = await real.attest(request);
+      const signed = await signerOf(generateKey("P-256")).sign(genuine.attest);
+      const half = (start: number): Uint8Array[] => [
+        Uint8Array.of(0, 32),
+        signed.subarray(start, start + 32),
+      ];
+      const header = Uint8Array.of(0, TPM_ALG.ECDSA, 0, TPM_ALG.SHA256);
+      return { ...genuine, signature: Buffer.concat([header, ...half(0), ...half(32)]) };
+    },
+  };
+}
+
+const claims = (change: Partial<Grant>) => () => ({ claims: change });
+
+export const SCENARIOS: readonly Scenario[] = [
+  {
+    title: "everything is proven",
+    expected: null,
+    evidence: (_site, real) => keep(real),
+  },
+  { title: "no authorization", expected: "artifact.missing", elements: () => [] },
+  {
+    title: "authorization tampered with",
+    expected: "signature.invalid",
+    elements: (grant) => [tampered(grant)],
+  },
+  {
+    title: "signed by a key that is no authority",
+    expected: "signature.unknown-key",
+    grant: () => ({ signers: [signerOf(generateKey("Ed25519"))] }),
+  },
+  {
+    title: "one signer short of the threshold",
+    expected: "signature.threshold",
+    grant: (site) => ({ signers: [site.oneAuthority] }),
+  },
+  {
+    title: "expired",
+    expected: "window.expired",
+    grant: () => claims({ iat: now() - 20, nbf: now() - 20, exp: now() - 10 })(),
+  },
+  {
+    title: "not yet valid",
+    expected: "window.not-yet",
+    grant: () => claims({ nbf: now() + 600 })(),
+  },
+  {
+    title: "other executable bytes",
+    expected: "policy.executable",
+    job: { executable: "/bin/cat" },
+  },
+  { title: "other arguments", expected: "policy.arguments", job: { argv: ["echo", "open up"] } },
+  {
+    title: "LD_PRELOAD set",
+    expected: "policy.variable",
+    job: { environment: [{ name: "LD_PRELOAD", value: "/tmp/evil.so" }] },
+  },
+  {
+    title: "the policy is no longer active",
+    expected: "policy.inactive",
+    before: async (site) => {
+      site.remembered = await site.policyDigest();
+      const choice = { name: site.policyName, digest: null };
+      await deactivatePolicy(site.home.path, await site.publication(), choice);
+    },
+    after: async (site) => {
+      const choice = { name: site.policyName, digest: site.remembered };
+      const replace = { replace: true };
+      await activatePolicy(site.home.path, await site.publication(), choice, replace);
+    },
+  },
+  {
+    title: "another node's authorization",
+    expected: "identity.audience",
+    grant: claims({ audience: [new Uint8Array([1, ...randomBytes(32)])] }),
+  },
+  {
+    title: "a PCR changed after the policy was made",
+    expected: "environment.pcr-mismatch",
+    before: (site) => site.extend(4, "another boot loader"),
+    after: async (site) => {
+      await site.reboot();
+      await site.boot();
+    },
+  },
+  {
+    title: "a quote replayed from an earlier run",
+    expected: "environment.quote-nonce",
+    evidence: replayed,
+  },
+  {
+    title: "a fresh quote, but for another job of this node",
+    expected: "environment.quote-nonce",
+    evidence: (_site, real) => ({ attest: (request) => real.attest(sha256(request)) }),
+  },
+  {
+    title: "a quote made in software",
+    expected: "environment.quote-signature",
+    evidence: (_site, real) => softwareMade(real),
+  },
+  {
+    title: "a key outside the endorsement hierarchy",
+    expected: "identity.attestation-key",
+    evidence: otherHierarchy,
+  },
+  {
+    title: "one use claimed twice",
+    expected: "internal.ledger",
+    between: (_site, other) => other(),
+  },
+  {
+    title: "revoked",
+    expected: "revocation.artifact",
+    before: async (site) => {
+      const index = site.lastStatusIndex;
+      await revoke(site.home.path, await site.publication(), [{ kind: "grants", index }]);
+    },
+  },
+  {
+    title: "frozen by governance",
+    expected: "governance.frozen",
+    before: async (site) => {
+      await setFreeze(site.home.path, await site.publication(), "new");
+    },
+    after: async (site) => {
+      await setFreeze(site.home.path, await site.publication(), "none");
+    },
+  },
+  {
+    title: "a stale snapshot",
+    expected: "governance.expired",
+    before: async (site) => {
+      await renewSnapshot(site.home.path, { ...(await site.publication()), lifetimeSeconds: 1 });
+      await new Promise((done) => setTimeout(done, 1_100));
+    },
+    after: async (site) => {
+      await renewSnapshot(site.home.path, await site.publication());
+    },
+  },
+  {
+    title: "a rolled-back snapshot",
+    expected: "governance.rollback",
+    before: async (site, admit) => {
+      site.older = await site.materials([]);
+      await renewSnapshot(site.home.path, await site.publication());
+      // A decision under the newer one raises the floor.
+      await admit();
+    },
+    materials: (site, materials) => ({
+      ...(site.older ?? materials),
+      elements: materials.elements,
+    }),
+  },
+  {
+    title: "the plane must decide, and is absent",
+    expected: "plane.missing",
+    before: async (site) => {
+      const change = () => ({ decision: "plane" as const });
+      await publish(site.home.path, await site.publication(), change);
+    },
+    after: async (site) => {
+      const change = () => ({ decision: "local" as const });
+      await publish(site.home.path, await site.publication(), change);
+    },
+  },
+  {
+    title: "the log cannot be written, not even by root",
+    expected: "internal.log",
+    unrecorded: true,
+    between: (site) => site.blockCases(),
+    after: (site) => site.unblockCases(),
+  },
+  {
+    title: "the TPM stops midway",
+    expected: "internal.tpm-unavailable",
+    evidence: (site, real) => ({
+      attest: async (request) => {
+        await site.tpm.powerOff();
+        return real.attest(request);
+      },
+    }),
+  },
+];

@@ -1,0 +1,347 @@
+/** The demo's stage: a software TPM, a trust domain and a gate in a temporary folder, all of it the real thing. */
+import { randomBytes } from "node:crypto";
+import { mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Machines, preparedMachines, reboot, SoftwareTpm } from "../../../swtpm/index.ts";
+import { NodeEnrollment, writeAkFile } from "../../agent/index.ts";
+import { nowSeconds } from "../../clock.ts";
+import { type Core, loadCore } from "../../core/index.ts";
+import { draftDomain, writeDomain } from "../../domain/creation.ts";
+import { type Domain, loadDomain } from "../../domain/domain.ts";
+import { makeFolder, replaceFile } from "../../domain/files.ts";
+import { Layout } from "../../domain/layout.ts";
+import { gatherGovernance } from "../../domain/materials.ts";
+import { signPolicy } from "../../domain/policies.ts";
+import { activatePolicy, type Publication } from "../../domain/publication.ts";
+import { signersAtHand } from "../../domain/signers.ts";
+import { Enroller } from "../../enroll/index.ts";
+import type { EvidenceSource, Materials } from "../../gate/evidence.ts";
+import { Gate } from "../../gate/gate.ts";
+import { type JobRequest, type PreparedJob, prepareJob } from "../../gate/job.ts";
+import { CaseFolder } from "../../log/cases.ts";
+import { Journal } from "../../log/journal.ts";
+import { type Leaf, parseLeaf } from "../../log/leaf.ts";
+import { noteSigner, noteVerifier } from "../../log/note.ts";
+import { createSqliteStore, openSqliteStore, type SqliteStore } from "../../store/sqlite.ts";
+import { openTpm, pcrExtend, pcrRead, TPM_ALG } from "../../tpm/index.ts";
+import { sha256 } from "../../wire/digests.ts";
+import { coseKeyOf, generateKey, type Signer, signerOf } from "../../wire/keys.ts";
+import { type Grant, parseSigned, signObject } from "../../wire/objects.ts";
+import { type Home, homeAt } from "../home.ts";
+import { tpmEvidence } from "../machine.ts";
+import { nodeFiles } from "../node-files.ts";
+
+export const ORIGIN = "example.org/demo";
+const POLICY = "workshop";
+const DAY = 86_400;
+const BOOT_PCRS = [0, 1, 2, 3, 4, 5, 6, 7];
+/** What the demo's machine runs: its output is its own name. */
+export const MESSAGE = "the portcullis is up";
+
+export interface GrantChange {
+  readonly claims?: Partial<Grant>;
+  /** Who signs instead of enough authority keys. */
+  readonly signers?: readonly [Signer, ...Signer[]];
+  readonly uses?: number;
+}
+
+/** Everything of the demo that stays open until its end. */
+export class Site implements AsyncDisposable {
+  readonly home: Home;
+  readonly layout: Layout;
+  readonly tpm: SoftwareTpm;
+  readonly core: Core;
+  readonly logKey = generateKey("Ed25519");
+  /** Descriptor that admitted jobs print to. */
+  jobOutput = 1;
+  /** What a scenario puts aside for later. */
+  remembered: Uint8Array = new Uint8Array(0);
+  older: Materials | null = null;
+  store: SqliteStore | null = null;
+  #ueid: Uint8Array = new Uint8Array(0);
+  #statusIndex = 0;
+  #authority: Signer | null = null;
+
+  private constructor(home: Home, tpm: SoftwareTpm, core: Core) {
+    this.home = home;
+    this.layout = new Layout(home.path);
+    this.tpm = tpm;
+    this.core = core;
+  }
+
+  /** Builds the stage; `step` hears what is done. */
+  static async build(step: (what: string) => void): Promise<Site> {
+    step("making a software TPM, with an EK certificate of its own CA");
+    const machines = await preparedMachines();
+    const [template = ""] = machines.states;
+    const tpm = await SoftwareTpm.start({ template });
+    const home = homeAt(await mkdtemp(join(tmpdir(), "portcullis demo ")));
+    const site = new Site(home, tpm, await loadCore());
+    step("booting it: eight measurements into PCR 0 to 7");
+    await site.boot();
+    step("setting up the trust domain example.org: root 2 of 3, authority 2 of 3");
+    await site.#makeDomain();
+    step("enrolling the TPM: EK certificate chain, attestation key, credential activation");
+    await site.#enroll(machines);
+    step("capturing a policy from its PCRs, and activating it");
+    await site.#capture();
+    return site;
+  }
+
+  /** Measures what the demo's firmware would. */
+  async boot(): Promise<void> {
+    for (const pcr of BOOT_PCRS) await this.extend(pcr, `component ${pcr}`);
+  }
+
+  async extend(pcr: number, what: string): Promise<void> {
+    await using tpm = await openTpm(this.tpm.uri);
+    const digest = sha256(Buffer.from(what));
+    await pcrExtend(tpm, pcr, [{ hash: TPM_ALG.SHA256, digest }]);
+  }
+
+  async reboot(): Promise<void> {
+    await using tpm = await openTpm(this.tpm.uri);
+    await reboot(this.tpm, tpm, "orderly");
+  }
+
+  async #makeDomain(): Promise<void> {
+    const draft = await draftDomain(
+      {
+        domain: "example.org",
+        curve: "Ed25519",
+        root: { threshold: 2, keys: 3 },
+        authority: { threshold: 2, keys: 3 },
+        policy: { threshold: 1, keys: 1 },
+        enrollers: 1,
+        governance: { threshold: 1, keys: 1 },
+        plane: null,
+        log: null,
+        witness: null,
+        breakGlass: null,
+        charterSeconds: 30 * DAY,
+        bounds: { grantSeconds: DAY, snapshotSeconds: 3_600, nodeSeconds: 7 * DAY, depth: 0 },
+        room: { grants: 64, nodes: 8 },
+      },
+      nowSeconds(),
+    );
+    await writeDomain(this.home.path, draft);
+    this.#authority = (await signersAtHand(this.layout, "authority"))[0] ?? null;
+    await makeFolder(this.home.node);
+    createSqliteStore(this.home.state);
+    this.store = openSqliteStore(this.home.state);
+    await this.store.transact((tx) => tx.pinCharter(draft.charterDigest, 1));
+  }
+
+  async #enroll({ root, issuer }: Machines): Promise<void> {
+    const [signer] = await signersAtHand(this.layout, "enroller");
+    if (signer === undefined) throw new Error("the domain has no enroller");
+    const enroller = new Enroller({
+      domain: "example.org",
+      signer,
+      roots: [root],
+      intermediates: [issuer],
+    });
+    const logKey = coseKeyOf(this.logKey);
+    await using node = await NodeEnrollment.begin({ tpm: this.tpm.uri, logKey });
+    const pending = await enroller.challenge(node.request, new Date());
+    const answer = await node.answer(pending.challenge);
+    const iat = nowSeconds();
+    const grant = { labels: ["workshop"], statusIndex: 0, iat, exp: iat + DAY, enrolled: null };
+    const credential = await enroller.issue(pending, answer, grant);
+    this.#ueid = pending.ueid;
+    await writeAkFile(nodeFiles(this.home).ak, node.blob);
+    await replaceFile(nodeFiles(this.home).credential, credential);
+  }
+
+  async #capture(): Promise<void> {
+    const pcrs = await this.#readPcrs();
+    const signers = await signersAtHand(this.layout, "policy");
+    const request = { name: POLICY, pcrs: { sha256: pcrs } };
+    const { digest } = await signPolicy(await this.domain(), request, signers, nowSeconds());
+    const choice = { name: POLICY, digest };
+    await activatePolicy(this.home.path, await this.publication(), choice, { replace: true });
+  }
+
+  async #readPcrs(): Promise<Map<number, Uint8Array[]>> {
+    await using tpm = await openTpm(this.tpm.uri);
+    const values = await pcrRead(tpm, [{ hash: TPM_ALG.SHA256, pcrs: BOOT_PCRS }]);
+    return new Map(values.map(({ pcr, value }) => [pcr, [value]]));
+  }
+
+  domain(): Promise<Domain> {
+    return loadDomain(this.home.path);
+  }
+
+  async publication(): Promise<Publication> {
+    const signers = await signersAtHand(this.layout, "governance");
+    return { signers, nowSeconds: nowSeconds() };
+  }
+
+  /** Of the policy that is active. */
+  async policyDigest(): Promise<Uint8Array> {
+    const { policies } = (await this.domain()).snapshot.object.claims;
+    const [digest] = policies.get(POLICY) ?? [];
+    if (digest === undefined) throw new Error("the policy is not active");
+    return digest;
+  }
+
+  /** The status index of the grant that was made last. */
+  get lastStatusIndex(): number {
+    return this.#statusIndex - 1;
+  }
+
+  /** One authority key where two must sign. */
+  get oneAuthority(): Signer {
+    if (this.#authority === null) throw new Error("the domain is not made yet");
+    return this.#authority;
+  }
+
+  /** Puts a file where the folder of recorded cases stands: no user can write below it. */
+  async blockCases(): Promise<void> {
+    await rename(this.home.cases, `${this.home.cases}.aside`);
+    await writeFile(this.home.cases, "in the way");
+  }
+
+  async unblockCases(): Promise<void> {
+    await rm(this.home.cases);
+    await rename(`${this.home.cases}.aside`, this.home.cases);
+  }
+
+  get policyName(): string {
+    return POLICY;
+  }
+
+  /** The job of the demo: it prints one line. */
+  prepare(change: Partial<JobRequest> = {}): Promise<PreparedJob> {
+    return prepareJob({
+      executable: "/bin/echo",
+      argv: ["echo", MESSAGE],
+      environment: [],
+      cwd: "/",
+      stdin: "none",
+      uid: process.getuid?.() ?? 0,
+      gid: process.getgid?.() ?? 0,
+      runtimeSeconds: 10,
+      place: { kind: "memory", directory: this.home.path },
+      streams: [0, this.jobOutput, 2],
+      ...change,
+    });
+  }
+
+  /** A grant for the demo's job on this node, with something about it changed. */
+  async grant(change: GrantChange = {}): Promise<Uint8Array> {
+    const prepared = await this.prepare();
+    const now = nowSeconds();
+    const { epoch } = (await this.domain()).snapshot.object.claims;
+    const governance = { epoch, keyset: "authority", class: "standard", ticket: null } as const;
+    const usual = this.#claims(prepared, change.uses ?? 1, now);
+    const claims = { ...usual, governance, ...change.claims };
+    await prepared.close();
+    const authority = await signersAtHand(this.layout, "authority");
+    const [first, second] = authority;
+    if (first === undefined || second === undefined) throw new Error("authority keys are absent");
+    return signObject("grant", claims, change.signers ?? [first, second]);
+  }
+
+  #claims({ job }: PreparedJob, uses: number, now: number): Omit<Grant, "governance"> {
+    return {
+      iss: "authority@example.org",
+      sub: "operator@example.org",
+      domain: "example.org",
+      iat: now,
+      nbf: now,
+      exp: now + 3_600,
+      cti: new Uint8Array(randomBytes(16)),
+      cnf: { node: "executing" },
+      scope: {
+        image: job.executable,
+        argv: { form: "exact", values: job.argv },
+        cwd: job.cwd,
+        uid: job.uid,
+        gid: job.gid,
+        callers: [job.callerUid],
+        runtimeSeconds: 10,
+        uses,
+      },
+      policies: [POLICY],
+      maxDepth: 0,
+      policyValidation: {
+        digest: sha256(Buffer.from("demo")),
+        validator: "validator@example.org",
+        result: "pass",
+        time: now,
+      },
+      statusIndex: this.#statusIndex++,
+      audience: [this.#ueid],
+    };
+  }
+
+  /** The files of the home as they are now, around these grants. */
+  async materials(elements: readonly Uint8Array[]): Promise<Materials> {
+    const { unverifiedPolicies: _, ...files } = await gatherGovernance(this.layout, 1, [POLICY]);
+    const node = await this.credential();
+    return { ...files, elements, node };
+  }
+
+  async credential(): Promise<Uint8Array> {
+    return new Uint8Array(await readFile(nodeFiles(this.home).credential));
+  }
+
+  /** Quotes of the enrolled key over what the policy reads. */
+  evidence(): EvidenceSource {
+    const policies = [{ pcrs: { sha256: new Map(BOOT_PCRS.map((pcr) => [pcr, []])) } }];
+    return tpmEvidence(this.home, this.tpm.uri, policies);
+  }
+
+  gate(evidence: EvidenceSource = this.evidence()): Gate {
+    const store = this.open();
+    const signer = noteSigner(ORIGIN, this.logKey);
+    return new Gate({
+      core: this.core,
+      store,
+      journal: new Journal({ store, origin: ORIGIN, signer }),
+      cases: new CaseFolder(this.home.cases),
+      evidence,
+      coreDigest: this.coreDigest,
+    });
+  }
+
+  /** How many leaves the log has, and how many uses of this grant the ledger knows. */
+  async holdings(grant: Uint8Array): Promise<{ readonly leaves: number; readonly uses: number }> {
+    const { digest } = parseSigned("grant", grant);
+    const [uses = 0] = digest === null ? [] : await this.open().uses([digest]);
+    return { leaves: (await this.open().tree()).size, uses };
+  }
+
+  async leavesFrom(index: number): Promise<Leaf[]> {
+    return (await this.open().leaves(index, 100)).map(({ bytes }) => parseLeaf(bytes));
+  }
+
+  /** The store while it is open. */
+  open(): SqliteStore {
+    if (this.store === null) throw new Error("the store is closed");
+    return this.store;
+  }
+
+  get coreDigest(): Uint8Array {
+    return this.core.wasmDigest ?? new Uint8Array(32);
+  }
+
+  get signer(): Signer {
+    return signerOf(this.logKey);
+  }
+
+  /** The log's public key, as the node credential states it. */
+  async verifier() {
+    const { logKey } = parseSigned("node", await this.credential()).claims;
+    if (logKey.kty !== "OKP") throw new Error("the log key is no Ed25519 key");
+    return noteVerifier(ORIGIN, logKey.x);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.store?.close();
+    await this.tpm.stop();
+    await rm(this.home.path, { recursive: true, force: true });
+  }
+}

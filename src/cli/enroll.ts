@@ -1,0 +1,164 @@
+/** `portcullis enroll`: this machine's TPM becomes a node of the domain. Both sides of the exchange run here. */
+import type { Command } from "commander";
+import { NodeEnrollment, writeAkFile } from "../agent/index.ts";
+import { nowSeconds } from "../clock.ts";
+import { type Domain, loadDomain } from "../domain/domain.ts";
+import { replaceFile } from "../domain/files.ts";
+import { coverIndex } from "../domain/publication.ts";
+import { keepIssued, reserveIndex } from "../domain/register.ts";
+import { signersAtHand } from "../domain/signers.ts";
+import { Enroller } from "../enroll/index.ts";
+import { openSqliteStore } from "../store/sqlite.ts";
+import { coseKeyOf, type Signer } from "../wire/keys.ts";
+import { parseSigned } from "../wire/objects.ts";
+import { UsageError } from "./error.ts";
+import { type Home, readConfig } from "./home.ts";
+import { readInput } from "./input-file.ts";
+import { logKeyOf, tpmAddress } from "./machine.ts";
+import { loadNode, nodeFiles } from "./node-files.ts";
+import { hex, isoTime, pairs } from "./print.ts";
+import { publicationOf } from "./publishing.ts";
+import type { Session } from "./session.ts";
+import { collect, spanOption } from "./values.ts";
+import { defineVerb } from "./verb.ts";
+
+interface Options {
+  readonly tpm?: string;
+  readonly label?: readonly string[];
+  readonly root?: readonly string[];
+  readonly intermediate?: readonly string[];
+  readonly allowEk?: readonly string[];
+  readonly lifetime?: number;
+  readonly replace?: true;
+}
+
+const CERTIFICATE_BYTES_MAX = 1_048_576;
+const YEAR_SECONDS = 365 * 86_400;
+
+/** The first enroller key at hand that may give all of these labels. */
+async function enrollerKey(domain: Domain, labels: readonly string[]): Promise<Signer> {
+  const { enroller } = domain.charter.object.claims.keysets;
+  const may = (signer: Signer): boolean =>
+    enroller.some(
+      ({ key, labels: given }) =>
+        hex(keyBytes(key)) === hex(keyBytes(signer.key)) &&
+        (given === null || labels.every((label) => given.includes(label))),
+    );
+  const found = (await signersAtHand(domain.layout, "enroller")).find(may);
+  if (found !== undefined) return found;
+  const what = labels.length === 0 ? "" : ` that may give ${labels.join(", ")}`;
+  throw new UsageError(`No enroller key${what} is in keys/.`);
+}
+
+function keyBytes(key: Signer["key"]): Uint8Array {
+  return key.kty === "EC2" ? Buffer.concat([key.x, key.y]) : key.x;
+}
+
+/** DER begins with a SEQUENCE (0x30); anything else must be PEM. */
+function pemOrDer(bytes: Uint8Array): string | Uint8Array {
+  return bytes[0] === 0x30 ? bytes : Buffer.from(bytes).toString("latin1");
+}
+
+async function makeEnroller(domain: Domain, options: Options, signer: Signer): Promise<Enroller> {
+  const files = (paths: readonly string[] = []) =>
+    Promise.all(paths.map(async (path) => pemOrDer(await readInput(path, CERTIFICATE_BYTES_MAX))));
+  const roots = await files(options.root);
+  if (roots.length === 0 && options.allowEk === undefined) {
+    throw new UsageError(
+      "name the TPM vendor's root certificates with --root, or the EK itself with --allow-ek.",
+    );
+  }
+  return new Enroller({
+    domain: domain.name,
+    signer,
+    roots,
+    intermediates: await files(options.intermediate),
+    allowedEks: new Set((options.allowEk ?? []).map((digest) => digest.toLowerCase())),
+  });
+}
+
+async function enroll(session: Session, options: Options): Promise<void> {
+  const home = session.home();
+  const domain = await loadDomain(home.path);
+  const labels = [...new Set(options.label ?? [])].sort();
+  const signer = await enrollerKey(domain, labels);
+  const enroller = await makeEnroller(domain, options, signer);
+  const logKey = coseKeyOf(await logKeyOf(home));
+  const known = await loadNode(home);
+  const tpm = tpmAddress(readConfig(home), options.tpm);
+  await using node = await NodeEnrollment.begin({ tpm, logKey });
+  const pending = await enroller.challenge(node.request, new Date());
+  const answer = await node.answer(pending.challenge);
+  const iat = nowSeconds();
+  const bound = domain.charter.object.claims.bounds.nodeSeconds;
+  const statusIndex = await reserveIndex(domain.layout, "nodes");
+  const bytes = await enroller.issue(pending, answer, {
+    labels,
+    statusIndex,
+    iat,
+    exp: iat + (options.lifetime ?? Math.min(YEAR_SECONDS, bound)),
+    enrolled: known?.claims.name ?? null,
+    replace: options.replace === true,
+  });
+  await coverIndex(home.path, await publicationOf(home, {}), "nodes", statusIndex);
+  await keepIssued(domain.layout, "nodes", statusIndex, bytes);
+  await writeAkFile(nodeFiles(home).ak, node.blob);
+  await replaceFile(nodeFiles(home).credential, bytes);
+  await resetCounters(home, bytes);
+  tell(session, bytes);
+}
+
+/** The new key's counters at enrollment are its floor; where TPM2_Clear zeroed them, older ones would deny for ever. */
+async function resetCounters(home: Home, credential: Uint8Array): Promise<void> {
+  const { name, counters } = parseSigned("node", credential).claims;
+  const store = openSqliteStore(home.state);
+  try {
+    await store.transact((transaction) => transaction.replaceCounters(name, counters));
+  } finally {
+    await store.close();
+  }
+}
+
+function tell(session: Session, bytes: Uint8Array): void {
+  const { ueid, name, labels, exp, statusIndex, ekCertificate } = parseSigned("node", bytes).claims;
+  session.tell(
+    {
+      ueid: hex(ueid),
+      akName: hex(name),
+      labels,
+      expires: isoTime(exp),
+      statusIndex,
+      ekCertificate: ekCertificate && hex(ekCertificate),
+    },
+    pairs([
+      ["node", hex(ueid)],
+      ["attestation key", hex(name)],
+      ["labels", labels.join(", ") || "none"],
+      ["expires", isoTime(exp)],
+      ["EK certificate", ekCertificate === null ? "none: allowlisted" : hex(ekCertificate)],
+    ]),
+  );
+}
+
+export function register(program: Command): void {
+  defineVerb<Options>(program, {
+    name: "enroll",
+    summary: "make this machine's TPM a node of the domain",
+    examples: ["portcullis enroll --root vendor-root.pem --label web"],
+    notes: [
+      "The EK certificate must lead to one of the roots. A TPM without a certificate is enrolled only by the digest " +
+        "of its EK public area (--allow-ek), which you take from the machine yourself.",
+      "JSON: {ueid, akName, labels, expires, statusIndex, ekCertificate}",
+    ],
+    setup: (command) =>
+      command
+        .option("--tpm <address>", "the TPM, as in config.yaml")
+        .option("--label <label>", "a label of this node; again for each further one", collect)
+        .option("--root <file>", "a trusted vendor root (PEM or DER); again for others", collect)
+        .option("--intermediate <file>", "a certificate between; again for others", collect)
+        .option("--allow-ek <sha256>", "an EK public area accepted without certificate", collect)
+        .option("--lifetime <span>", "until it expires (default: 365d)", spanOption("--lifetime"))
+        .option("--replace", "even if this node is enrolled with another key"),
+    run: enroll,
+  });
+}

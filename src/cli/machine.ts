@@ -1,0 +1,116 @@
+/** This machine as a node: its state, its log, its TPM; opened for `run`, `check` and what looks after them. */
+import { mkdirSync } from "node:fs";
+import { loadCore } from "../core/index.ts";
+import type { EvidenceSource } from "../gate/evidence.ts";
+import { Gate } from "../gate/gate.ts";
+import { CaseFolder } from "../log/cases.ts";
+import { Journal } from "../log/journal.ts";
+import { noteSigner } from "../log/note.ts";
+import { requirePrivate } from "../private.ts";
+import { openSqliteStore, type SqliteStore } from "../store/sqlite.ts";
+import { readKeyFile, writeKeyFile } from "../wire/key-files.ts";
+import { generateKey, type Signer, signerOf } from "../wire/keys.ts";
+import { merkleRoot } from "../wire/merkle.ts";
+import type { ReferencePolicy } from "../wire/objects.ts";
+import { UsageError } from "./error.ts";
+import { type Config, type Home, readConfig } from "./home.ts";
+import { nodeFiles } from "./node-files.ts";
+
+export interface Machine extends AsyncDisposable {
+  readonly home: Home;
+  readonly config: Config;
+  readonly store: SqliteStore;
+  readonly journal: Journal;
+  readonly gate: Gate;
+  readonly coreDigest: Uint8Array;
+  /** Signs receipts, with the key that signs the log. */
+  readonly signer: Signer;
+}
+
+/** The log's private key; made at the first use, so that a denial before enrollment is recorded too. */
+export async function logKeyOf(home: Home) {
+  const file = nodeFiles(home).log;
+  if (requirePrivate(home.node, "folder") === null) mkdirSync(home.node, { mode: 0o700 });
+  if (requirePrivate(file, "file") === null) {
+    await writeKeyFile(file, generateKey("Ed25519"));
+  }
+  return readKeyFile(file);
+}
+
+/** The address of the TPM: the option, else the configuration's, else the kernel's resource manager. */
+export function tpmAddress(config: Config, option: string | undefined): string {
+  return option ?? config.tpm ?? "device:/dev/tpmrm0";
+}
+
+/** What a policy reads; the rest of it does not matter for the choice of what to quote. */
+export type ReadPolicy = Pick<ReferencePolicy, "pcrs">;
+
+/** Throws StoreError, WireError, PrivateError or UsageError where the state cannot be opened. */
+export async function openMachine(
+  home: Home,
+  tpm: string | undefined,
+  policies: readonly ReadPolicy[],
+): Promise<Machine> {
+  const config = readConfig(home);
+  const [core, logKey] = await Promise.all([loadCore(), logKeyOf(home)]);
+  if (core.wasmDigest === null) throw new UsageError("The core has no digest.");
+  const store = openSqliteStore(home.state);
+  const { origin } = config;
+  const journal = new Journal({ store, origin, signer: noteSigner(origin, logKey) });
+  const coreDigest = core.wasmDigest;
+  const gate = new Gate({
+    core,
+    store,
+    journal,
+    cases: new CaseFolder(home.cases),
+    evidence: tpmEvidence(home, tpmAddress(config, tpm), policies),
+    coreDigest,
+  });
+  const signer = signerOf(logKey);
+  const dispose = () => store.close();
+  return { home, config, store, journal, gate, coreDigest, signer, [Symbol.asyncDispose]: dispose };
+}
+
+/** Number of the pinned charter; 1 where the state cannot say, so that all charters travel and the core decides. */
+export async function pinnedNumber(home: Home): Promise<number> {
+  try {
+    const store = openSqliteStore(home.state);
+    const floors = await store.floors().finally(() => store.close());
+    return floors?.charterNumber ?? 1;
+  } catch {
+    // The same failure meets openMachine, which turns it into a denial.
+    return 1;
+  }
+}
+
+/** TPM_ALG_ID of the banks, by the names of the wire format. */
+const BANKS = { sha1: 0x0004, sha256: 0x000b, sha384: 0x000c, sha512: 0x000d } as const;
+
+/** What to quote: every PCR that a policy reads; PCR 0 to 7 where none says. */
+function selectionOf(policies: readonly ReadPolicy[]) {
+  const wanted = Object.entries(BANKS).map(([bank, hash]) => {
+    const maps = policies.map(({ pcrs }) => pcrs[bank as keyof typeof BANKS]);
+    const pcrs = new Set(maps.flatMap((map) => [...(map?.keys() ?? [])]));
+    return { hash, pcrs: [...pcrs].sort((a, b) => a - b) };
+  });
+  const selection = wanted.filter(({ pcrs }) => pcrs.length > 0);
+  const firmware = { hash: BANKS.sha256, pcrs: [0, 1, 2, 3, 4, 5, 6, 7] };
+  return selection.length > 0 ? selection : [firmware];
+}
+
+/** One quote for each request, from the TPM, with the enrolled key. */
+export function tpmEvidence(
+  home: Home,
+  tpm: string,
+  policies: readonly ReadPolicy[],
+): EvidenceSource {
+  return {
+    attest: async (request) => {
+      const { openAgent } = await import("../agent/index.ts");
+      await using agent = await openAgent({ tpm, akFile: nodeFiles(home).ak });
+      const quoted = await agent.quote(merkleRoot([request]), selectionOf(policies));
+      const { attest, signature, values } = quoted;
+      return { attest, signature, index: 0, size: 1, path: [], pcrs: values };
+    },
+  };
+}

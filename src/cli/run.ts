@@ -1,0 +1,212 @@
+/** `run` and `check`: decide; and, for `run`, start what was admitted. */
+import { writeSync } from "node:fs";
+import { nowSeconds } from "../clock.ts";
+import type { Code } from "../core/index.ts";
+import { reopenStatus } from "../gate/descriptors.ts";
+import type { Admitted, Asked, Decision, Ended } from "../gate/gate.ts";
+import { exitCodeOf } from "../gate/outcome.ts";
+import { makeReceipt, type ReceiptFacts } from "../gate/receipt.ts";
+import { codeOfFailure } from "../gate/refusal.ts";
+import { forwardSignals } from "../gate/signals.ts";
+import type { Recorded } from "../log/journal.ts";
+import { askFor } from "./ask.ts";
+import { type Home, homeAt, requireHome, resolveHome } from "./home.ts";
+import { helpOf, type JobWords, parseJobWords } from "./job-words.ts";
+import { type Machine, openMachine, pinnedNumber } from "./machine.ts";
+import {
+  denialExit,
+  denialLines,
+  denialShape,
+  hex,
+  type Json,
+  printJson,
+  printLines,
+} from "./print.ts";
+import type { Globals } from "./session.ts";
+
+type VerbName = "run" | "check";
+
+/** What is told in the end, on standard output with --json and in receipts. */
+interface Told {
+  readonly facts: ReceiptFacts;
+  readonly recorded: Recorded | null;
+  readonly failure: string | null;
+}
+
+export function main(words: readonly string[], globals: Globals): Promise<number> {
+  return decideAndAct("run", words, globals);
+}
+
+export async function decideAndAct(
+  verb: VerbName,
+  rest: readonly string[],
+  globals: Globals,
+): Promise<number> {
+  const words = parseJobWords(rest, globals);
+  if (words.help) {
+    process.stdout.write(helpOf(verb));
+    return 0;
+  }
+  // First of all: what is inherited must not reach any program that is started from here on.
+  const status = words.statusFd === undefined ? null : reopenStatus(words.statusFd);
+  const home = requireHome(homeAt(resolveHome(words.globals.home)));
+  const { asked, unverifiedPolicies } = await askFor(home, words, await pinnedNumber(home));
+  try {
+    return await judge(verb, home, words, asked, unverifiedPolicies, status);
+  } finally {
+    await asked.prepared.close();
+  }
+}
+
+async function judge(
+  verb: VerbName,
+  home: Home,
+  words: JobWords,
+  asked: Asked,
+  policies: Parameters<typeof openMachine>[2],
+  status: number | null,
+): Promise<number> {
+  let machine: Machine;
+  try {
+    machine = await openMachine(home, words.tpm, policies);
+  } catch (error) {
+    // Without state there is no log to record in: the denial is printed, and told nowhere else.
+    return deny(words, "internal.store", messageOf(error), null);
+  }
+  await using opened = machine;
+  const tell = async (told: Told): Promise<void> => {
+    if (status !== null) writeSync(status, `${JSON.stringify(await receiptLine(opened, told))}\n`);
+  };
+  await opened.journal.abortOpenRuns(nowSeconds()).catch(noteUnwritten);
+  const decision = await opened.gate.decide(asked);
+  if (verb === "check") return await finishCheck(opened, words, asked, decision, tell);
+  if (!decision.verdict.allow) return await refuse(opened, words, asked, decision, tell);
+  let admitted: Admitted;
+  try {
+    admitted = await opened.gate.claim(decision.verdict);
+  } catch (error) {
+    const refused = { ...decision, code: codeOfFailure(error), failure: messageOf(error) };
+    return await refuse(opened, words, asked, refused, tell);
+  }
+  return await execute(opened, words, admitted, tell);
+}
+
+type Tell = (told: Told) => Promise<void>;
+
+async function execute(
+  machine: Machine,
+  words: JobWords,
+  admitted: Admitted,
+  tell: Tell,
+): Promise<number> {
+  const { runId, intent: recorded, warnings } = admitted;
+  const facts = { event: "intent", code: null, runId, exit: null, warnings } as const;
+  await tell({ facts, recorded, failure: null });
+  let stopForwarding = (): void => undefined;
+  try {
+    const ended = await machine.gate.execute(admitted, (pending) => {
+      stopForwarding = forwardSignals(pending);
+    });
+    return await finishRun(words, ended, runId, warnings, tell);
+  } catch (error) {
+    // The job has ended, and its end could not be recorded: the run stays open, and becomes aborted.
+    return deny(words, codeOfFailure(error), messageOf(error), null);
+  } finally {
+    stopForwarding();
+  }
+}
+
+async function finishRun(
+  words: JobWords,
+  ended: Ended,
+  runId: Uint8Array,
+  warnings: readonly string[],
+  tell: Tell,
+): Promise<number> {
+  const { outcome, code, failure, recorded } = ended;
+  const exit = outcome === null ? denialExit(code ?? "internal.exec") : exitCodeOf(outcome);
+  await tell({ facts: { event: "outcome", code, runId, exit, warnings }, recorded, failure });
+  if (code !== null) return deny(words, code, failure, recorded);
+  if (outcome?.kind === "not-executable") process.stderr.write(`portcullis: ${outcome.reason}\n`);
+  return exit;
+}
+
+/** Records a denial; where even that fails, its own code is told instead. */
+async function refuse(
+  machine: Machine,
+  words: JobWords,
+  asked: Asked,
+  decision: Decision,
+  tell: Tell,
+): Promise<number> {
+  const code = decision.code ?? "internal.undecided";
+  const exit = denialExit(code);
+  const { warnings } = asked.prepared;
+  try {
+    const recorded = await machine.gate.record(asked, { ...decision, code }, "denied");
+    const facts = { event: "denied", code, runId: null, exit, warnings } as const;
+    await tell({ facts, recorded, failure: decision.failure });
+    return deny(words, code, decision.failure, recorded);
+  } catch (error) {
+    return deny(words, codeOfFailure(error), messageOf(error), null);
+  }
+}
+
+async function finishCheck(
+  machine: Machine,
+  words: JobWords,
+  asked: Asked,
+  decision: Decision,
+  tell: Tell,
+): Promise<number> {
+  const { code, failure } = decision;
+  const recorded = await machine.gate.record(asked, decision, "checked");
+  const exit = code === null ? 0 : denialExit(code);
+  const { warnings } = asked.prepared;
+  await tell({ facts: { event: "checked", code, runId: null, exit, warnings }, recorded, failure });
+  if (code !== null) return deny(words, code, failure, recorded);
+  if (words.globals.json) printJson({ allow: true, leaf: recorded.index });
+  else printLines(["It would be admitted."]);
+  return 0;
+}
+
+/** Tells a denial to people, or with --json to programs, and gives the exit code. */
+function deny(
+  words: JobWords,
+  code: Code,
+  failure: string | null,
+  recorded: Recorded | null,
+): number {
+  if (words.globals.json) {
+    const leaf = recorded === null ? null : recorded.index;
+    printJson({ allow: false, ...denialShape(code), detail: failure, leaf });
+  } else {
+    process.stderr.write(`${denialLines(code, failure ?? undefined).join("\n")}\n`);
+  }
+  return denialExit(code);
+}
+
+/** A receipt as one JSON line: what it says, and the signed bytes. */
+async function receiptLine(machine: Machine, { facts, recorded, failure }: Told): Promise<Json> {
+  const signed =
+    recorded && (await makeReceipt(facts, recorded, machine.coreDigest, machine.signer));
+  return {
+    event: facts.event,
+    code: facts.code,
+    run: facts.runId && hex(facts.runId),
+    exit: facts.exit,
+    warnings: facts.warnings,
+    detail: failure,
+    leaf: recorded?.index ?? null,
+    receipt: signed && Buffer.from(signed).toString("base64"),
+  };
+}
+
+/** Runs that died stay open until the log can be written again; this decision will say so by itself. */
+function noteUnwritten(error: unknown): void {
+  process.stderr.write(`portcullis: open runs were not closed: ${messageOf(error)}\n`);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

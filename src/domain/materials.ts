@@ -1,0 +1,99 @@
+/**
+ * The files that a decision is made of, as they lie on disk: bytes, unread and unverified. What is absent or unreadable
+ * is empty here, and denied by the core under its own code; nothing in this file decides.
+ */
+import { join } from "node:path";
+import { LIMITS } from "../limits.ts";
+import { compareBytes } from "../wire/cbor.ts";
+import { parseSigned, type ReferencePolicy, type Snapshot } from "../wire/objects.ts";
+import { namesIn, numbersIn, readBounded } from "./files.ts";
+import { EXTENSION, type Layout } from "./layout.ts";
+
+/** Governance and policies as the gate hands them on. */
+export interface GovernanceFiles {
+  readonly charters: readonly Uint8Array[];
+  readonly snapshot: Uint8Array;
+  readonly statusList: Uint8Array;
+  readonly policies: readonly Uint8Array[];
+  /** What the policies read of PCRs, by bank; for the choice of what to quote. */
+  readonly unverifiedPolicies: readonly ReferencePolicy[];
+}
+
+const EMPTY = new Uint8Array(0);
+
+/** A file's bytes, empty where it is absent or larger than any such file may be. */
+async function bytesOf(path: string, bytesMax: number): Promise<Uint8Array> {
+  return (await readBounded(path, bytesMax).catch(() => null)) ?? EMPTY;
+}
+
+function parsed<T>(read: () => T): T | null {
+  try {
+    return read();
+  } catch {
+    // The bytes travel on as they are: the core names what is wrong with them.
+    return null;
+  }
+}
+
+/**
+ * Gathers charters from the pinned one on, the newest snapshot, the status list that it names, and for each named
+ * policy the newest document that it lists as active (or one that it does not, so that the core can say so).
+ */
+export async function gatherGovernance(
+  layout: Layout,
+  pinnedNumber: number,
+  policyNames: readonly string[],
+): Promise<GovernanceFiles> {
+  const numbers = await numbersIn(layout.charters, EXTENSION.charters);
+  const charters = await Promise.all(
+    numbers
+      .filter((number) => number >= pinnedNumber)
+      .slice(0, LIMITS.charters)
+      .map((number) => bytesOf(layout.charterFile(number), LIMITS.caseBytes / 4)),
+  );
+  const version = (await numbersIn(layout.snapshots, EXTENSION.snapshots)).at(-1);
+  const file = version === undefined ? null : layout.snapshotFile(version);
+  const snapshot = file === null ? EMPTY : await bytesOf(file, LIMITS.policyBytes);
+  const claims = parsed(() => parseSigned("snapshot", snapshot).claims);
+  const status = claims && layout.statusFile(claims.status);
+  const statusList = status === null ? EMPTY : await bytesOf(status, LIMITS.statusBytes);
+  const named = await gatherPolicies(layout, claims, policyNames);
+  return {
+    charters,
+    snapshot,
+    statusList,
+    policies: named.map(({ bytes }) => bytes),
+    unverifiedPolicies: named.map(({ policy }) => policy),
+  };
+}
+
+interface NamedPolicy {
+  readonly bytes: Uint8Array;
+  readonly policy: ReferencePolicy;
+  readonly active: boolean;
+}
+
+async function gatherPolicies(
+  layout: Layout,
+  snapshot: Snapshot | null,
+  names: readonly string[],
+): Promise<NamedPolicy[]> {
+  const best = new Map<string, NamedPolicy>();
+  for (const entry of await namesIn(layout.policies)) {
+    if (!entry.endsWith(".policy")) continue;
+    const bytes = await bytesOf(join(layout.policies, entry), LIMITS.policyBytes);
+    const object = parsed(() => parseSigned("policy", bytes));
+    if (object === null || !names.includes(object.claims.name)) continue;
+    const listed = snapshot?.policies.get(object.claims.name) ?? [];
+    const active = listed.some((one) => object.digest && compareBytes(one, object.digest) === 0);
+    const candidate = { bytes, policy: object.claims, active };
+    const known = best.get(object.claims.name);
+    if (known === undefined || isBetter(candidate, known)) best.set(object.claims.name, candidate);
+  }
+  return names.flatMap((name) => best.get(name) ?? []);
+}
+
+function isBetter(one: NamedPolicy, other: NamedPolicy): boolean {
+  if (one.active !== other.active) return one.active;
+  return one.policy.version > other.policy.version;
+}
