@@ -4,7 +4,7 @@
  * (0700), and refused if wider.
  *
  *     config.yaml   what never changes: `origin` of the audit log, `tpm` address
- *     keys/ charters/ snapshots/ status/ policies/ grants/ nodes/    see src/domain/layout.ts
+ *     keys/ charters/ snapshots/ policies/ grants/ nodes/    see src/domain/layout.ts
  *     node/         this machine as a node, by `portcullis enroll`; see node-files.ts
  *     state.db      ledger, floors and audit log (src/store)
  *     cases/        recorded cases; they hold arguments and environment values

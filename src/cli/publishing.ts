@@ -50,7 +50,8 @@ export async function publicationOf(
 }
 
 export const PUBLISHED_NOTE =
-  "JSON: {domain, version, digest, issued, expires, freeze, policies: {name: [digest]}, status}";
+  "JSON: {domain, version, digest, issued, expires, freeze, " +
+  "policies: {name: [digest]}, file, status}";
 
 /** The shape of PUBLISHED_NOTE. */
 export function publishedShape({ name, snapshot, status }: Domain): Json {
@@ -64,6 +65,7 @@ export function publishedShape({ name, snapshot, status }: Domain): Json {
     expires: isoTime(claims.exp),
     freeze: claims.freeze,
     policies: Object.fromEntries(policies) as Json,
+    file: snapshot.file,
     status: status.file,
   };
 }

@@ -12,7 +12,7 @@ import { type Curve, generateKey, type Signer, signerOf } from "../wire/keys.ts"
 import { type Charter, parseSigned, signObject } from "../wire/objects.ts";
 import { emptyStatusList, encodeStatusList } from "../wire/status.ts";
 import { DomainError } from "./error.ts";
-import { createFile, makeFolder } from "./files.ts";
+import { createFile, createFolder, makeFolder } from "./files.ts";
 import { type KeysetName, Layout } from "./layout.ts";
 import { enough, type Signers } from "./signers.ts";
 
@@ -149,23 +149,17 @@ function classesOf(plan: DomainPlan): Charter["keysets"]["authority"]["classes"]
  */
 export async function writeDomain(path: string, draft: DraftDomain): Promise<void> {
   const layout = new Layout(path);
-  const { keys: keyFolder, charters, snapshots, status, policies, grants, nodes } = layout;
-  for (const folder of [path, keyFolder, charters, snapshots, status, policies, grants, nodes]) {
+  const { keys: keyFolder, charters, snapshots, policies, grants, nodes } = layout;
+  for (const folder of [path, keyFolder, charters, snapshots, policies, grants, nodes]) {
     await makeFolder(folder);
   }
   for (const [set, keys] of draft.keys) {
     for (const [i, key] of keys.entries()) await writeKeyFile(layout.keyFile(set, i + 1), key);
   }
-  const files = [
-    [layout.statusFile(statusDigest(draft.status)), draft.status],
-    [layout.snapshotFile(1), draft.snapshot],
-    [layout.charterFile(1), draft.charter],
-  ] as const;
-  for (const [file, bytes] of files) {
-    if (!(await createFile(file, bytes))) {
-      throw new DomainError("domain.exists", `There is something at ${file} already.`);
-    }
-  }
+  const { snapshot, status } = draft;
+  const published = await createFolder(layout.snapshotFolder(1), { snapshot, status });
+  if (published && (await createFile(layout.charterFile(1), draft.charter))) return;
+  throw new DomainError("domain.exists", `There is a trust domain at ${path} already.`);
 }
 
 function requirePlan(plan: DomainPlan): void {

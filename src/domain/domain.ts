@@ -19,7 +19,7 @@ import { parseStatusList } from "../wire/status.ts";
 import { requireDigest } from "./creation.ts";
 import { DomainError } from "./error.ts";
 import { namesIn, numbersIn, readBounded } from "./files.ts";
-import { EXTENSION, Layout } from "./layout.ts";
+import { CHARTER_EXTENSION, Layout } from "./layout.ts";
 
 /** A signed object of the domain: its bytes, what they say, and its digest. */
 export interface Held<T> {
@@ -97,7 +97,7 @@ export async function loadDomain(path: string): Promise<Domain> {
 
 async function loadCharters(layout: Layout): Promise<Held<UnverifiedCharter>[]> {
   const charters: Held<UnverifiedCharter>[] = [];
-  for (const number of await numbersIn(layout.charters, EXTENSION.charters)) {
+  for (const number of await numbersIn(layout.charters, CHARTER_EXTENSION)) {
     const file = layout.charterFile(number);
     const charter = await held("charter", file, LIMITS.charterBytes);
     if (charter === null) throw missing(`Charter ${number}`, layout.path);
@@ -115,27 +115,19 @@ async function loadCharters(layout: Layout): Promise<Held<UnverifiedCharter>[]> 
 
 const equal = (a: Uint8Array, b: Uint8Array): boolean => compareBytes(a, b) === 0;
 
-/** One snapshot by its version, null where it is not kept. */
-export async function loadSnapshot(
-  layout: Layout,
-  version: number,
-): Promise<Held<UnverifiedSnapshot> | null> {
-  const snapshot = await held("snapshot", layout.snapshotFile(version), LIMITS.payloadBytes);
-  if (snapshot === null || snapshot.object.claims.version === version) return snapshot;
-  const stated = snapshot.object.claims.version;
-  throw malformed(snapshot.file, new Error(`it states version ${stated}`));
-}
-
-/** Only the snapshot of the highest version, and the status list that it names. */
+/** The snapshot of the highest version, and the status list beside it. */
 async function loadCurrent(layout: Layout): Promise<Pick<Domain, "snapshot" | "status"> | null> {
-  const version = (await numbersIn(layout.snapshots, EXTENSION.snapshots)).at(-1);
+  const version = (await numbersIn(layout.snapshots, "")).at(-1);
   if (version === undefined) return null;
-  const snapshot = await loadSnapshot(layout, version);
-  if (snapshot === null) return null;
-  const { claims } = snapshot.object;
-  const file = layout.statusFile(claims.status);
+  const path = layout.publishedFile(version, "snapshot");
+  const snapshot = await held("snapshot", path, LIMITS.payloadBytes);
+  const file = layout.publishedFile(version, "status");
   const bytes = await readBounded(file, LIMITS.statusBytes);
-  if (bytes === null) return null;
+  if (snapshot === null || bytes === null) return null;
+  const { claims } = snapshot.object;
+  if (claims.version !== version) {
+    throw malformed(path, new Error(`it states version ${claims.version}`));
+  }
   if (!equal(statusDigest(bytes), claims.status)) {
     throw malformed(file, new Error("its digest is not the one that the snapshot names"));
   }

@@ -63,12 +63,61 @@ export async function createFile(path: string, bytes: Uint8Array): Promise<boole
   }
 }
 
+/**
+ * Makes a folder with these files, all of it at once: false where a folder with files lies at `path`
+ * already, for a rename never replaces one. Durable when this returns.
+ */
+export async function createFolder(
+  path: string,
+  files: { readonly [name: string]: Uint8Array },
+): Promise<boolean> {
+  const draft = draftOf(path);
+  try {
+    await onDisk(`write ${path}`, async () => {
+      await mkdir(draft, { mode: 0o700 });
+      await chmod(draft, 0o700);
+      for (const [name, bytes] of Object.entries(files)) await written(join(draft, name), bytes);
+      await syncFolder(draft);
+      await rename(draft, path);
+      await syncFolder(dirname(path));
+    });
+    return true;
+  } catch (error) {
+    await removeTree(draft);
+    const cause = error instanceof DomainError ? error.cause : null;
+    // rename(2): either may be said of a folder that is not empty.
+    if (isErrno(cause, "ENOTEMPTY") || isErrno(cause, "EEXIST")) return false;
+    throw error;
+  }
+}
+
+/** Removes a folder at once, for readers; then what was in it. One that is gone already is fine. */
+export async function removeFolder(path: string): Promise<void> {
+  const draft = draftOf(path);
+  try {
+    await rename(path, draft);
+  } catch (cause) {
+    if (isErrno(cause, "ENOENT")) return;
+    throw storage(`remove ${path}`, cause);
+  }
+  await removeTree(draft);
+}
+
+async function removeTree(path: string): Promise<void> {
+  await onDisk(`remove ${path}`, () => rm(path, { recursive: true, force: true }));
+}
+
+/** A name beside `path` that nobody reads. */
+function draftOf(path: string): string {
+  const random = randomBytes(8).toString("hex");
+  return join(dirname(path), `.${basename(path)}.${random}.draft`);
+}
+
 type Move = (from: string, to: string) => Promise<void>;
 
 async function placed(path: string, bytes: Uint8Array, move: Move): Promise<void> {
   const folder = dirname(path);
-  const random = randomBytes(8).toString("hex");
-  const draft = join(folder, `.${basename(path)}.${random}.draft`);
+  const draft = draftOf(path);
   await onDisk(`write ${path}`, async () => {
     try {
       await written(draft, bytes);
@@ -128,17 +177,12 @@ export async function namesIn(folder: string): Promise<string[]> {
   }
 }
 
-/** Numbers n of the files `<n><extension>` in a folder, ascending. */
+/** Numbers n of what is named `<n><extension>` in a folder, ascending. */
 export async function numbersIn(folder: string, extension: string): Promise<number[]> {
   const numbers: number[] = [];
   for (const name of await namesIn(folder)) {
-    const stem = name.endsWith(extension) ? name.slice(0, -extension.length) : "";
+    const stem = name.endsWith(extension) ? name.slice(0, name.length - extension.length) : "";
     if (/^(0|[1-9]\d{0,14})$/.test(stem)) numbers.push(Number(stem));
   }
   return numbers.sort((a, b) => a - b);
-}
-
-/** Removes a file that nobody needs any more; one that is gone already is fine. */
-export async function removeFile(path: string): Promise<void> {
-  await onDisk(`remove ${path}`, () => rm(path, { force: true }));
 }

@@ -5,8 +5,8 @@
  *
  *     keys/<set>-<n>.pem              private keys (PKCS#8), those that this machine holds
  *     charters/<number>.charter       from the first on; the highest is in force
- *     snapshots/<version>.snapshot    the highest is in force; some earlier ones are kept
- *     status/<digest>.status          the status lists that these snapshots name
+ *     snapshots/<version>/            `snapshot` and the `status` list that it names; the highest is
+ *                                     in force, some earlier ones are kept
  *     policies/<name>.<digest prefix>.policy
  *     grants/<status index>.grant     what was issued; an empty file is a reserved index
  *     nodes/<status index>.node       node credentials, likewise
@@ -26,7 +26,9 @@ export type KeysetName =
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 
-export const EXTENSION = { charters: ".charter", snapshots: ".snapshot" } as const;
+export const CHARTER_EXTENSION = ".charter";
+/** The two files in the folder of one version. */
+export const PUBLISHED = { snapshot: "snapshot", status: "status" } as const;
 export const ISSUED_EXTENSION: { readonly [bits in StatusBits]: string } = {
   grants: ".grant",
   nodes: ".node",
@@ -37,7 +39,6 @@ export class Layout {
   readonly keys: string;
   readonly charters: string;
   readonly snapshots: string;
-  readonly status: string;
   readonly policies: string;
   readonly grants: string;
   readonly nodes: string;
@@ -47,7 +48,6 @@ export class Layout {
     this.keys = join(path, "keys");
     this.charters = join(path, "charters");
     this.snapshots = join(path, "snapshots");
-    this.status = join(path, "status");
     this.policies = join(path, "policies");
     this.grants = join(path, "grants");
     this.nodes = join(path, "nodes");
@@ -58,15 +58,15 @@ export class Layout {
   }
 
   charterFile(number: number): string {
-    return join(this.charters, `${number}${EXTENSION.charters}`);
+    return join(this.charters, `${number}${CHARTER_EXTENSION}`);
   }
 
-  snapshotFile(version: number): string {
-    return join(this.snapshots, `${version}${EXTENSION.snapshots}`);
+  snapshotFolder(version: number): string {
+    return join(this.snapshots, String(version));
   }
 
-  statusFile(digest: Uint8Array): string {
-    return join(this.status, `${hex(digest)}.status`);
+  publishedFile(version: number, name: keyof typeof PUBLISHED): string {
+    return join(this.snapshotFolder(version), PUBLISHED[name]);
   }
 
   policyFile(name: string, digest: Uint8Array): string {

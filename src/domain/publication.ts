@@ -15,10 +15,9 @@ import {
   withElementRevoked,
   withStatus,
 } from "../wire/status.ts";
-import { type Domain, loadDomain, loadPolicies, loadSnapshot } from "./domain.ts";
+import { type Domain, loadDomain, loadPolicies } from "./domain.ts";
 import { DomainError } from "./error.ts";
-import { createFile, numbersIn, removeFile } from "./files.ts";
-import { EXTENSION, type Layout } from "./layout.ts";
+import { createFolder, numbersIn, removeFolder } from "./files.ts";
 import { enough } from "./signers.ts";
 
 /** What the next snapshot says anew; the rest stays. */
@@ -37,6 +36,7 @@ export interface Publication {
 const ATTEMPTS = 32;
 /** Snapshots kept: a gate that has just read one still finds its status list. */
 const KEPT = 16;
+const CONTENTION_SECONDS = 60;
 
 /**
  * Publishes a snapshot with a change, computed from the domain as it then is. Durable when this
@@ -65,16 +65,15 @@ export async function publish(
     const { governance } = domain.charter.object.claims.keysets;
     const quorum = enough(signers, { name: "governance", ...governance });
     const bytes = await signObject("snapshot", claims, quorum);
-    // The list first: whoever reads the snapshot finds what it names.
-    await createFile(domain.layout.statusFile(claims.status), status);
-    const file = domain.layout.snapshotFile(claims.version);
-    if (!(await createFile(file, bytes))) continue;
-    const versions = await numbersIn(domain.layout.snapshots, EXTENSION.snapshots);
-    // Others went on meanwhile, perhaps without this one: an earlier file of this version may have
+    const folder = domain.layout.snapshotFolder(claims.version);
+    if (!(await createFolder(folder, { snapshot: bytes, status }))) continue;
+    const versions = await numbersIn(domain.layout.snapshots, "");
+    // Others went on meanwhile, perhaps without this one: an earlier one of this version may have
     // been removed.
     if (versions.at(-1) !== claims.version) continue;
     const published = await loadDomain(path);
-    await prune(domain.layout, versions);
+    const old = versions.slice(0, -KEPT);
+    for (const version of old) await removeFolder(domain.layout.snapshotFolder(version));
     return published;
   }
   throw new DomainError(
@@ -96,8 +95,9 @@ function windowOf(
       `A snapshot of ${lifetime} s: the charter allows 1 to ${bounds.snapshotSeconds} s.`,
     );
   }
+  // Another process may have published since `nowSeconds` was read; more than that is a wrong clock.
   const before = domain.snapshot.object.claims.iat;
-  if (nowSeconds < before) {
+  if (nowSeconds < before - CONTENTION_SECONDS) {
     throw new DomainError(
       "domain.input",
       `The last snapshot was made ${before - nowSeconds} s in the future: set the clock.`,
@@ -106,23 +106,8 @@ function windowOf(
   if (nowSeconds >= exp) {
     throw new DomainError("domain.input", "The charter has expired: nothing can be published.");
   }
-  return { iat: nowSeconds, exp: nowSeconds + lifetime };
-}
-
-/**
- * Removes old snapshots, and the lists that only they name: a list that no snapshot names yet
- * belongs to a publication under way. A crash here leaves files that nobody reads.
- */
-async function prune(layout: Layout, versions: readonly number[]): Promise<void> {
-  const old = versions.slice(0, -KEPT);
-  const named = async (some: readonly number[]): Promise<string[]> => {
-    const snapshots = await Promise.all(some.map((version) => loadSnapshot(layout, version)));
-    return snapshots.flatMap((one) => (one ? [layout.statusFile(one.object.claims.status)] : []));
-  };
-  const before = await named(old);
-  const kept = await named(versions.slice(-KEPT));
-  for (const version of old) await removeFile(layout.snapshotFile(version));
-  for (const file of before) if (!kept.includes(file)) await removeFile(file);
+  const iat = Math.max(nowSeconds, before);
+  return { iat, exp: iat + lifetime };
 }
 
 export function renewSnapshot(path: string, publication: Publication): Promise<Domain> {

@@ -80,8 +80,8 @@ describe("every command line", () => {
   test("what the disk refuses is exit 70, with a stack only on request", async () => {
     const { home } = place;
     await place.run(["init", "example.org"]);
-    await rm(join(home, "status"), { recursive: true });
-    await writeFile(join(home, "status"), "");
+    await rm(join(home, "snapshots"), { recursive: true });
+    await writeFile(join(home, "snapshots"), "");
     const { code, err } = await place.run(["status"]);
     expect(code).toBe(70);
     expect(err).toMatch(oneLine);
