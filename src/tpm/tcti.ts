@@ -8,8 +8,14 @@ import { TpmTransportError } from "./structures/errors.ts";
 import { reason, type Transport } from "./transport.ts";
 
 const LIBRARY = "libtss2-tctildr.so.0";
-/** TSS2_TCTI_TIMEOUT_BLOCK; our own time limit stands above the transport. */
-const BLOCK = -1;
+/**
+ * How long one receive may hold a thread before it looks whether we were closed. The TCTIs of the
+ * device and of tabrmd keep to it; swtpm's takes any time limit for "for ever", so a hung swtpm
+ * then keeps this process from exiting (the transport swtpm: does not).
+ */
+const RECEIVE_MS = 200;
+/** TSS2_TCTI_RC_TRY_AGAIN (tss2_common.h): nothing has come yet. */
+const TRY_AGAIN = 0x000a0009;
 /**
  * TSS2_TCTI_CONTEXT_COMMON_V1 (tss2_tcti.h): magic, version and padding, then function pointers.
  */
@@ -47,20 +53,28 @@ function callAsync(native: { async: (...args: unknown[]) => unknown }): NativeCa
     });
 }
 
-let loaded: Library | null = null;
+/** Loaded once: koffi knows each type by its name. A failure is tried again. */
+let loading: Promise<Library> | null = null;
+
+function library(): Promise<Library> {
+  loading ??= loadLibrary().catch((cause: unknown) => {
+    loading = null;
+    throw cause;
+  });
+  return loading;
+}
 
 async function loadLibrary(): Promise<Library> {
-  if (loaded) return loaded;
   const koffi = await loadKoffi();
   try {
     // The library logs to stderr what we report as errors; an operator who sets the variable still
     // sees it.
     process.env.TSS2_LOG ??= "all+none";
-    const library = koffi.load(LIBRARY);
-    const initialize = library.func(
+    const tctildr = koffi.load(LIBRARY);
+    const initialize = tctildr.func(
       "uint32_t Tss2_TctiLdr_Initialize(const char *conf, _Out_ void **context)",
     );
-    const finalize = library.func("void Tss2_TctiLdr_Finalize(_Inout_ void **context)");
+    const finalize = tctildr.func("void Tss2_TctiLdr_Finalize(_Inout_ void **context)");
     const transmit = koffi.proto(
       "uint32_t tcti_transmit(void *context, size_t size, const uint8_t *command)",
     );
@@ -72,14 +86,12 @@ async function loadLibrary(): Promise<Library> {
       const pointer: unknown = koffi.decode(context, at, "void *");
       return callAsync(koffi.decode(pointer, prototype));
     };
-    const ready: Library = {
+    return {
       initialize: callAsync(initialize),
       finalize: callAsync(finalize),
       transmitOf: (context) => method(context, TRANSMIT_AT, transmit),
       receiveOf: (context) => method(context, RECEIVE_AT, receive),
     };
-    loaded = ready;
-    return ready;
   } catch (cause) {
     throw new TpmTransportError(
       `${LIBRARY} cannot be loaded; install libtss2-tctildr0 or tpm2-tss: ${reason(cause)}.`,
@@ -103,12 +115,12 @@ class TctiTransport implements Transport {
   #running = 0;
   #closed = false;
 
-  constructor(library: Library, context: unknown, conf: string) {
+  constructor(native: Library, context: unknown, conf: string) {
     this.#context = context;
     this.#conf = conf;
-    this.#finalize = library.finalize;
-    this.#send = library.transmitOf(context);
-    this.#receive = library.receiveOf(context);
+    this.#finalize = native.finalize;
+    this.#send = native.transmitOf(context);
+    this.#receive = native.receiveOf(context);
     this.managed = !/^(swtpm|mssim|device:\/dev\/tpm\d+$)/.test(conf);
   }
 
@@ -128,7 +140,11 @@ class TctiTransport implements Transport {
     if (sent !== 0) throw this.#fail("transmit", sent);
     const response = new Uint8Array(MAX_MESSAGE_BYTES);
     const size = [MAX_MESSAGE_BYTES];
-    const received = await this.#receive(this.#context, size, response, BLOCK);
+    let received = TRY_AGAIN;
+    while (received === TRY_AGAIN && !this.#closed) {
+      size[0] = MAX_MESSAGE_BYTES;
+      received = await this.#receive(this.#context, size, response, RECEIVE_MS);
+    }
     if (received !== 0) throw this.#fail("receive", received);
     return response.slice(0, Number(size[0]));
   }
@@ -151,11 +167,11 @@ class TctiTransport implements Transport {
 
 /** Opens any TCTI by the string that Tss2_TctiLdr_Initialize takes. @throws TpmTransportError */
 export async function openTcti(conf: string): Promise<Transport> {
-  const library = await loadLibrary();
+  const native = await library();
   const context: unknown[] = [null];
-  const rc = await library.initialize(conf === "" ? null : conf, context);
+  const rc = await native.initialize(conf === "" ? null : conf, context);
   if (rc !== 0) {
     throw new TpmTransportError(`TCTI ${conf || "(default)"} cannot be opened: ${hexRc(rc)}.`);
   }
-  return new TctiTransport(library, context[0], conf);
+  return new TctiTransport(native, context[0], conf);
 }
