@@ -7,7 +7,7 @@ import { LIMITS } from "../limits.ts";
 import { compareBytes } from "../wire/cbor.ts";
 import { parseSigned, type ReferencePolicy, type Snapshot } from "../wire/objects.ts";
 import { namesIn, numbersIn, readBounded } from "./files.ts";
-import { EXTENSION, type Layout } from "./layout.ts";
+import { CHARTER_EXTENSION, type Layout } from "./layout.ts";
 
 /** Governance and policies as the gate hands them on. */
 export interface GovernanceFiles {
@@ -36,7 +36,7 @@ function parsed<T>(read: () => T): T | null {
 }
 
 /**
- * Gathers charters from the pinned one on, the newest snapshot, the status list that it names, and for each named
+ * Gathers charters from the pinned one on, the newest snapshot, the status list beside it, and for each named
  * policy the newest document that it lists as active (or one that it does not, so that the core can say so).
  */
 export async function gatherGovernance(
@@ -44,19 +44,19 @@ export async function gatherGovernance(
   pinnedNumber: number,
   policyNames: readonly string[],
 ): Promise<GovernanceFiles> {
-  const numbers = await numbersIn(layout.charters, EXTENSION.charters);
+  const numbers = await numbersIn(layout.charters, CHARTER_EXTENSION);
   const charters = await Promise.all(
     numbers
       .filter((number) => number >= pinnedNumber)
       .slice(0, LIMITS.charters)
       .map((number) => bytesOf(layout.charterFile(number), LIMITS.caseBytes / 4)),
   );
-  const version = (await numbersIn(layout.snapshots, EXTENSION.snapshots)).at(-1);
-  const file = version === undefined ? null : layout.snapshotFile(version);
-  const snapshot = file === null ? EMPTY : await bytesOf(file, LIMITS.policyBytes);
+  const version = (await numbersIn(layout.snapshots, "")).at(-1);
+  const published = (name: "snapshot" | "status", bytesMax: number) =>
+    version === undefined ? EMPTY : bytesOf(layout.publishedFile(version, name), bytesMax);
+  const snapshot = await published("snapshot", LIMITS.policyBytes);
   const claims = parsed(() => parseSigned("snapshot", snapshot).claims);
-  const status = claims && layout.statusFile(claims.status);
-  const statusList = status === null ? EMPTY : await bytesOf(status, LIMITS.statusBytes);
+  const statusList = await published("status", LIMITS.statusBytes);
   const named = await gatherPolicies(layout, claims, policyNames);
   return {
     charters,
