@@ -3,10 +3,10 @@
 import { policySecret, startSession } from "../tpm/authorization.ts";
 import { handles } from "../tpm/capability.ts";
 import { nvRead, nvReadPublic } from "../tpm/nv.ts";
-import { createPrimary, type LoadedKey, readPublic } from "../tpm/object.ts";
+import { createPrimary, evictControl, type LoadedKey, readPublic } from "../tpm/object.ts";
 import { type Authorization, password } from "../tpm/session.ts";
 import { TPM_HT, TPM_RH, TPMA_OBJECT } from "../tpm/structures/constants.ts";
-import { TpmFormatError } from "../tpm/structures/errors.ts";
+import { TpmError, TpmFormatError } from "../tpm/structures/errors.ts";
 import { EK_TEMPLATES, type EkTemplate, ekTemplateOf } from "../tpm/structures/templates.ts";
 import { permanent, type Tpm } from "../tpm/tpm.ts";
 
@@ -60,6 +60,24 @@ export async function findEndorsementKey(
     (await persistentKey(tpm, kind)) ??
     (await createPrimary(tpm, TPM_RH.ENDORSEMENT, kind.template, [endorsement]));
   return { key, certificate };
+}
+
+/**
+ * Makes the EK persistent at the handle that the TCG reserves for it, so that later runs need not
+ * make it again. Where the owner's authorization is not empty, or the TPM has no room, the EK stays
+ * as it is: it costs time, nothing else.
+ */
+export async function keepEndorsementKey(tpm: Tpm, ek: EndorsementKey): Promise<EndorsementKey> {
+  const handle = ekTemplateOf(ek.key.public)?.persistentHandle;
+  if (handle === undefined || ek.key.handle >>> 24 !== TPM_HT.TRANSIENT) return ek;
+  try {
+    await evictControl(tpm, ek.key, handle);
+  } catch (cause) {
+    if (cause instanceof TpmError) return ek;
+    throw cause;
+  }
+  await ek.key.flush();
+  return { ...ek, key: (await readPublic(tpm, handle)).key };
 }
 
 /**

@@ -16,7 +16,11 @@ import {
 } from "../wire/enrollment.ts";
 import type { CoseKey } from "../wire/objects.ts";
 import { activate, bestKind, createAttestationKey, loadAttestationKey } from "./attestation-key.ts";
-import { findEndorsementKey, readOnDieCertificates } from "./endorsement-key.ts";
+import {
+  findEndorsementKey,
+  keepEndorsementKey,
+  readOnDieCertificates,
+} from "./endorsement-key.ts";
 
 export interface NodeEnrollmentOptions extends TpmOptions {
   readonly tpm: string;
@@ -61,7 +65,8 @@ export class NodeEnrollment implements AsyncDisposable {
     const endorsement = password(options.endorsementAuth);
     const tpm = await openTpm(options.tpm, options);
     try {
-      const { key: ek, certificate } = await findEndorsementKey(tpm, endorsement);
+      const found = await findEndorsementKey(tpm, endorsement);
+      const { key: ek, certificate } = await keepEndorsementKey(tpm, found);
       const kind = options.akKind ?? (await bestKind(tpm));
       const blob = await createAttestationKey(tpm, ek, kind, endorsement);
       const request: EnrollmentRequest = {

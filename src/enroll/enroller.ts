@@ -165,11 +165,12 @@ export class Enroller {
     ek: TPMT_PUBLIC,
     date: Date,
   ): Promise<Uint8Array | null> {
-    if (this.#options.allowedEks?.has(hex(sha256(request.ekPublic)))) return null;
+    const ekDigest = hex(sha256(request.ekPublic));
+    if (this.#options.allowedEks?.has(ekDigest)) return null;
     if (request.ekCertificate === null) {
       throw new EnrollError(
         "enroll.certificate-missing",
-        "The TPM holds no EK certificate; compare the EK with the machine's and allowlist it.",
+        `The TPM holds no EK certificate. If the EK is the machine's, allowlist ${ekDigest}.`,
       );
     }
     const certificate = parseCertificate(request.ekCertificate);

@@ -2,10 +2,12 @@
  * The machine's side on a software TPM: evidence that belongs together, and errors that say what to
  * do.
  */
+import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { chmod, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { bestKind } from "../../src/agent/attestation-key.ts";
 import {
@@ -18,10 +20,11 @@ import {
   writeAkFile,
 } from "../../src/agent/index.ts";
 import { Enroller } from "../../src/enroll/index.ts";
+import { handles } from "../../src/tpm/capability.ts";
 import { pcrExtend } from "../../src/tpm/integrity.ts";
 import { openTpm } from "../../src/tpm/open.ts";
 import { parseAttest } from "../../src/tpm/structures/attest.ts";
-import { TPM_ALG, TPM_CC } from "../../src/tpm/structures/constants.ts";
+import { TPM_ALG, TPM_CC, TPM_HT } from "../../src/tpm/structures/constants.ts";
 import { pcrDigest } from "../../src/tpm/structures/pcr.ts";
 import { parsePublic } from "../../src/tpm/structures/public.ts";
 import { verifyTpmSignature } from "../../src/tpm/structures/signature.ts";
@@ -187,7 +190,19 @@ describe("an agent", () => {
     await using tpm = await openTpm(blank.uri);
     const { key } = await findEndorsementKey(tpm);
     expect(key.publicArea).toEqual(node.request.ekPublic);
-    await key.flush();
+    // It was made persistent, so that it need not be made for every run.
+    expect(key.handle).toBe(0x81010001);
+  });
+
+  test("an owner's authorization keeps the EK from being persistent, not from use", async () => {
+    await using blank = await SoftwareTpm.start();
+    const tools = { ...process.env, TPM2TOOLS_TCTI: blank.tcti };
+    await (await openTpm(blank.uri)).close();
+    await promisify(execFile)("tpm2_changeauth", ["-c", "owner", "secret"], { env: tools });
+    await using node = await NodeEnrollment.begin({ tpm: blank.uri, logKey });
+    await node.close();
+    await using tpm = await openTpm(blank.uri);
+    expect(await handles(tpm, TPM_HT.PERSISTENT)).toEqual([]);
   });
 });
 
