@@ -1,19 +1,26 @@
 import { PortcullisError } from "../errors.ts";
 
-/** Why an enrollment is refused. */
-export type EnrollCode =
-  | "enroll.certificate-missing"
-  | "enroll.certificate-malformed"
-  | "enroll.certificate-untrusted"
-  | "enroll.certificate-expired"
-  | "enroll.certificate-key"
-  | "enroll.roots"
-  | "enroll.ek"
-  | "enroll.ak"
-  | "enroll.challenge"
-  | "enroll.attestation"
-  | "enroll.hierarchy"
-  | "enroll.rekey";
+/**
+ * Why an enrollment is refused, and what an operator does next (docs/enrollment.md is compared with
+ * this table).
+ */
+export const ENROLL_CODES = {
+  "enroll.certificate-missing":
+    "Compare the EK with the machine's own, then allowlist its digest (`--allow-ek`).",
+  "enroll.certificate-malformed": "Read the certificate again from the TPM, or ask its vendor.",
+  "enroll.certificate-untrusted":
+    "Add the vendor's root (`--root`) or the missing intermediate (`--intermediate`), if you trust it.",
+  "enroll.certificate-expired": "Set the clock, or ask the vendor for a certificate that is valid.",
+  "enroll.certificate-key": "Let the machine send the certificate of its own EK.",
+  "enroll.roots": "Name the TPM vendors' root certificates (`--root`).",
+  "enroll.ek": "Use an EK that was made by a template of the TCG EK Credential Profile.",
+  "enroll.ak": "Let `portcullis enroll` make the attestation key.",
+  "enroll.challenge": "Start the enrollment again: every challenge is good for one answer.",
+  "enroll.attestation": "Start the enrollment again; if it persists, the node's answer is forged.",
+  "enroll.hierarchy": "Create the attestation key below the EK, in the endorsement hierarchy.",
+  "enroll.rekey": "If the node is to have a new key, say so (`--replace`), and revoke the old one.",
+} as const satisfies Readonly<Record<`enroll.${string}`, string>>;
+export type EnrollCode = keyof typeof ENROLL_CODES;
 
 /** An enrollment is refused; nothing was issued. */
 export class EnrollError extends PortcullisError {
@@ -21,5 +28,10 @@ export class EnrollError extends PortcullisError {
 
   constructor(code: EnrollCode, message: string, options?: { readonly cause?: unknown }) {
     super(code, message, options);
+  }
+
+  /** What an operator does next. */
+  get next(): string {
+    return ENROLL_CODES[this.code];
   }
 }

@@ -14,4 +14,4 @@ export {
   type PendingEnrollment,
   ueidOf,
 } from "./enroller.ts";
-export { type EnrollCode, EnrollError } from "./errors.ts";
+export { ENROLL_CODES, type EnrollCode, EnrollError } from "./errors.ts";

@@ -1,8 +1,13 @@
 /** Certificates made here, each wrong in one way that no third-party vector has. */
 import "../../../src/enroll/reflect.ts";
 import * as x509 from "@peculiar/x509";
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { parseCertificate, type UnverifiedCertificate } from "../../../src/enroll/certificate.ts";
+import {
+  parseBundle,
+  parseCertificate,
+  type UnverifiedCertificate,
+} from "../../../src/enroll/certificate.ts";
 import { verifyEkCertificate, verifyPath } from "../../../src/enroll/chain.ts";
 import { EnrollError } from "../../../src/enroll/errors.ts";
 
@@ -151,6 +156,36 @@ describe("a path", () => {
     for (const date of [START.getTime() - moment, END.getTime() + moment]) {
       expect(await chain({}, new Date(date))).toMatch(/^enroll\.certificate-expired/);
     }
+  });
+
+  test("bytes that are no certificate have their own code", async () => {
+    const noise = ["", "30", "3000", "30820100", "1001000000000030", "ff".repeat(40)];
+    for (const text of noise) {
+      const parse = async () => parseCertificate(new Uint8Array(Buffer.from(text, "hex")));
+      expect(await refusal(parse()), text).toMatch(/^enroll\.certificate-malformed/);
+    }
+    expect(() => parseBundle("no PEM at all", "A root")).toThrow(/A root is no X\.509 certificate/);
+  });
+
+  test("a certificate with any bytes changed is refused, and with no other error", async () => {
+    const root = await ca("root");
+    const { certificate } = await make("leaf", { by: root });
+    const { length } = certificate.bytes;
+    const changes = fc.array(fc.tuple(fc.nat(length - 1), fc.integer({ min: 1, max: 255 })), {
+      minLength: 1,
+      maxLength: 3,
+    });
+    await fc.assert(
+      fc.asyncProperty(changes, async (list) => {
+        const bytes = certificate.bytes.slice();
+        for (const [at, mask] of list) bytes[at] = (bytes[at] ?? 0) ^ mask;
+        fc.pre(!bytes.every((byte, i) => byte === certificate.bytes[i]));
+        const verify = async () =>
+          verifyEkCertificate(parseCertificate(bytes), [root.certificate], [], NOW);
+        expect(await refusal(verify())).toMatch(/^enroll\.certificate-/);
+      }),
+      { numRuns: 300 },
+    );
   });
 
   test("a self-signed certificate of a root's name is not that root", async () => {
