@@ -116,8 +116,9 @@ describe("what the host cannot do is a denial", () => {
     clearInterval(stop);
   });
 
-  test("internal.evidence: a file larger than any case", async () => {
-    const decision = await decideWith({}, { statusList: new Uint8Array(300_000) });
+  test("internal.evidence: more files than a case can hold", async () => {
+    const policies = Array.from({ length: 9 }, () => new Uint8Array(0));
+    const decision = await decideWith({}, { policies });
     expect(decision.code).toBe("internal.evidence");
     expect(decision.verdict.allow).toBe(false);
   });
