@@ -36,7 +36,7 @@ const TPM_RH_ENDORSEMENT: u32 = 0x4000000b;
 /** What an exponent of 0 stands for: Part 2 §12.2.3.5. */
 const DEFAULT_EXPONENT: u32 = 65537;
 
-/** The key that `parsePublic` read last; `type` and `schemeHash` are 0 where that failed. Spans point into its public area. */
+/** The key that `parsePublic` read last; `type` and `schemeHash` are 0 where that failed, and nothing verifies. Spans point into its public area. */
 export let type: u32 = 0;
 export let nameAlg: u32 = 0;
 export let scheme: u32 = 0;

@@ -25,7 +25,7 @@ export function verifyQuote(attest: Span, signature: Span): Code {
   const hashAlgorithm = r.u16();
   if (r.faulty) return Code.ENVIRONMENT_QUOTE_MALFORMED;
   const id = hashOf(schemeHash);
-  const own = type != 0 && algorithm == scheme && hashAlgorithm == schemeHash && id != 0;
+  const own = algorithm == scheme && hashAlgorithm == schemeHash && id != 0;
   if (!own) return Code.ENVIRONMENT_QUOTE_SCHEME;
   hash(id, ptrOf(attest), lenOf(attest), DIGEST);
   return type == alg.ECC ? verifyEcc(r, digestBytes(id)) : verifyRsa(r, id);

@@ -142,17 +142,19 @@ function writePolicy(frame: Frame, policy: Quote["policy"]): void {
   frame.part(encodeRules(policy.pcrs));
 }
 
+const NO_FLOOR: ClockFloor = { resetCount: 0, restartCount: 0, clock: 0n };
+
 function writeFloor(frame: Frame, floor: ClockFloor | undefined): void {
   if (floor !== undefined && !isObject(floor)) {
     throw new CoreError("input", "floor is an object with resetCount, restartCount and clock.");
   }
-  const firmware = floor?.firmwareVersion;
-  const flags = FLOOR_COUNTERS | (firmware === undefined ? 0 : FLOOR_FIRMWARE);
-  frame.number(1, floor === undefined ? 0 : flags);
-  frame.number(4, floor === undefined ? 0 : counter(floor.resetCount, "floor.resetCount"));
-  frame.number(4, floor === undefined ? 0 : counter(floor.restartCount, "floor.restartCount"));
-  frame.long(floor === undefined ? 0n : long(floor.clock, "floor.clock"));
-  frame.long(firmware === undefined ? 0n : long(firmware, "floor.firmwareVersion"));
+  const { resetCount, restartCount, clock, firmwareVersion } = floor ?? NO_FLOOR;
+  const firmware = firmwareVersion === undefined ? 0 : FLOOR_FIRMWARE;
+  frame.number(1, floor === undefined ? 0 : FLOOR_COUNTERS | firmware);
+  frame.number(4, counter(resetCount, "floor.resetCount"));
+  frame.number(4, counter(restartCount, "floor.restartCount"));
+  frame.long(long(clock, "floor.clock"));
+  frame.long(long(firmwareVersion ?? 0n, "floor.firmwareVersion"));
 }
 
 /** PCRs that no TPM selects are left out: they do not exist. */

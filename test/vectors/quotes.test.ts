@@ -1,6 +1,7 @@
 /** Quotes of real machines and of other verifiers' tests, against the expectation files beside them. */
 import { createPublicKey, X509Certificate } from "node:crypto";
 import { join } from "node:path";
+import { decode } from "cborg";
 import { beforeAll, expect, test } from "vitest";
 import { type Code, type Core, loadCore, type Quote } from "../../src/core/index.ts";
 import { softwareAk } from "../support/ak.ts";
@@ -19,6 +20,7 @@ import {
   textIn,
 } from "../support/quote-files.ts";
 import { hex } from "../support/signatures.ts";
+import { acceptedQuote } from "../support/tpm-structures.ts";
 import { describeVectors } from "../support/vectors.ts";
 
 let core: Core;
@@ -218,5 +220,25 @@ describeVectors("openeuler-gta", (dir) => {
       ...base(expected, pcrsFrom({ sha256: Object.fromEntries(values) })),
     };
     judge(quote, codesOf(expected));
+  });
+});
+
+describeVectors("WebAuthn statements", (dir) => {
+  const fido = (file: string): string =>
+    jsonIn<{ response: { attestationObject: string } }>(dir, "fido2-net-lib", file).response
+      .attestationObject;
+  const files = ["attestationTPMSHA1Response.json", "attestationTPMSHA256Response.json"];
+  test.each(files)("fido2-net-lib, %s: TPM2_Certify is no quote", (file) => {
+    const { attStmt } = decode(new Uint8Array(Buffer.from(fido(file), "base64url")), {
+      useMaps: false,
+    }) as { attStmt: { certInfo: Uint8Array; pubArea: Uint8Array } };
+    const { publicArea, ...rest } = acceptedQuote();
+    expect(core.appraiseQuote({ ...rest, publicArea, attest: attStmt.certInfo }).codes).toEqual([
+      "environment.quote-type",
+      "environment.quote-signature",
+    ]);
+    // Nor is the certified key one that signs quotes.
+    const { codes } = core.appraiseQuote({ ...rest, publicArea: attStmt.pubArea });
+    expect(codes[0]).toBe("environment.quote-key");
   });
 });

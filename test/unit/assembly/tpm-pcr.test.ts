@@ -138,6 +138,7 @@ describe("the values", () => {
         expect(at(values.toSpliced(i, 1))).toBe(DIGEST);
         expect(at(values.toSpliced(i, 0, one))).toBe(DIGEST);
         expect(at(values.with(i, one.subarray(1)))).toBe(DIGEST);
+        expect(at(values.with(i, concat(one, u8(0))))).toBe(DIGEST);
         expect(at([...values, one])).toBe(DIGEST);
         expect(at([])).toBe(DIGEST);
         if (values.length > 1) expect(at(values.toReversed())).toBe(DIGEST);
@@ -155,6 +156,17 @@ describe("the values", () => {
     expect(select(selectionOf(banks), digestOf([first, second]))).toBeNull();
     const moved = [concat(first, second.subarray(0, 1)), second.subarray(1)];
     expect(core.bindValues(encode(moved))).toBe(DIGEST);
+  });
+
+  test("fewer than selected bind nothing, whatever pcrDigest is", () => {
+    const [first = u8(0), second = u8(0)] = valuesOf([["sha256", [0, 1]]]);
+    const selection = selectionOf([["sha256", [0, 1]]]);
+    expect(select(selection, digestOf([first]))).toBeNull();
+    expect(core.bindValues(encode([first]))).toBe(DIGEST);
+    expect(select(selection, digestOf([first, second]))).toBeNull();
+    expect(core.takeValue(first)).toBe(true);
+    expect(core.closeValues()).toBe(DIGEST);
+    expect(core.closeValues()).toBe(DIGEST);
   });
 
   test("a pcrDigest of another width binds nothing", () => {

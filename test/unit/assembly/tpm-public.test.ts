@@ -71,6 +71,7 @@ describe("parsing", async () => {
     ["P-521", ecc, { curve: u16(0x0005) }],
     ["BN-256", ecc, { curve: u16(0x0010) }],
     ["a key derivation", ecc, { kdf: u32(0x0020_000b) }],
+    ["a key derivation without its hash", ecc, { kdf: u16(0x0020) }],
     ["an x wider than the curve", ecc, { x: tpm2b(new Uint8Array(33)) }],
     ["a y wider than what is left", ecc, { y: u16(0xffff) }],
     ["1024 bits", rsa, { keyBits: u16(1024), modulus: tpm2b(new Uint8Array(128).fill(0x81)) }],

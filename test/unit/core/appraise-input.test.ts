@@ -1,4 +1,5 @@
 /** `appraiseQuote`: what it is given. Shapes throw, evidence never does; policies as payloads; values beside the selection. */
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type Code, CoreError, loadCore, type Quote } from "../../../src/core/index.ts";
 import { encodePayload } from "../../../src/wire/objects.ts";
@@ -101,6 +102,26 @@ describe("shapes", () => {
     for (const quote of [null, undefined, 1]) {
       expect(() => core.appraiseQuote(quote as unknown as Quote)).toThrow(CoreError);
     }
+  });
+
+  test("evidence is any bytes at all: property", () => {
+    const parts = ["publicArea", "ekName", "attest", "signature", "qualifyingData"] as const;
+    const bytes = fc.uint8Array({ maxLength: 1200 });
+    /** Random bytes, or the accepted ones with some replaced and the end moved. */
+    const damaged = fc.tuple(fc.constantFrom(...parts), fc.option(bytes), fc.nat(), bytes);
+    fc.assert(
+      fc.property(damaged, ([part, whole, place, piece]) => {
+        const accepted = good[part] ?? new Uint8Array();
+        const at = place % (accepted.length + 1);
+        const value =
+          whole ??
+          concat(accepted.subarray(0, at), piece.subarray(0, 8), accepted.subarray(at + 4));
+        if (Buffer.compare(value, accepted) === 0) return;
+        const { ok, code, codes } = core.appraiseQuote({ ...good, [part]: value });
+        expect([ok, code]).toEqual([false, codes[0]]);
+      }),
+      { numRuns: 400 },
+    );
   });
 
   test("evidence of any width is a code", () => {
