@@ -40,7 +40,7 @@ async function withStore<T>(home: Home, work: (store: SqliteStore) => Promise<T>
 async function verifierOf(home: Home, origin: string, key?: string): Promise<NoteVerifier> {
   const verifier = key === undefined ? await logVerifier(home, origin) : parseNoteVerifier(key);
   if (verifier !== null) return verifier;
-  throw new UsageError("This machine is not enrolled: name the log's key with --key.");
+  throw new UsageError("This machine has no log key yet: name the log's with --key.");
 }
 
 async function verify(session: Session, options: VerifyOptions): Promise<number> {

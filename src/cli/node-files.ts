@@ -3,7 +3,10 @@ import { join } from "node:path";
 import { readBounded } from "../domain/files.ts";
 import { LIMITS } from "../limits.ts";
 import { type NoteVerifier, noteVerifier } from "../log/note.ts";
-import { parseSigned, type UnverifiedNode } from "../wire/objects.ts";
+import { requirePrivate } from "../private.ts";
+import { readKeyFile } from "../wire/key-files.ts";
+import { coseKeyOf } from "../wire/keys.ts";
+import { type CoseKey, parseSigned, type UnverifiedNode } from "../wire/objects.ts";
 import { UsageError } from "./error.ts";
 import type { Home } from "./home.ts";
 
@@ -31,13 +34,19 @@ export async function loadNode(home: Home): Promise<UnverifiedNode | null> {
 }
 
 /**
- * The key that signs this machine's audit log, as its credential states it; null where it is not
- * enrolled.
+ * The key that signs this machine's audit log: as its credential states it, or before it is enrolled
+ * as node/log.pem holds it. Null where there is neither.
  */
 export async function logVerifier(home: Home, origin: string): Promise<NoteVerifier | null> {
+  const key = await logKeyOf(home);
+  if (key === null) return null;
+  if (key.kty === "OKP") return noteVerifier(origin, key.x);
+  throw new UsageError("This machine's log key is no Ed25519 key: enroll again.");
+}
+
+async function logKeyOf(home: Home): Promise<CoseKey | null> {
   const node = await loadNode(home);
-  if (node === null) return null;
-  const { logKey } = node.claims;
-  if (logKey.kty === "OKP") return noteVerifier(origin, logKey.x);
-  throw new UsageError("The node credential's log key is no Ed25519 key: enroll again.");
+  if (node !== null) return node.claims.logKey;
+  const file = nodeFiles(home).log;
+  return requirePrivate(file, "file") === null ? null : coseKeyOf(await readKeyFile(file));
 }
