@@ -1,0 +1,68 @@
+/**
+ * Interleaved measurement: subjects take turns in short slices, so that what disturbs the machine disturbs them all,
+ * and each slice gives its own ratio to the baseline. Time is the process's CPU time, which other processes on the
+ * same cores inflate far less than the clock on the wall.
+ */
+export interface Subject {
+  readonly name: string;
+  /** Does the work once; may be asynchronous (WebCrypto). */
+  readonly run: () => void | Promise<void>;
+  /** How many operations one run is. */
+  readonly operations: number;
+}
+
+export interface Result {
+  readonly name: string;
+  /** CPU microseconds an operation: the median slice. */
+  readonly us: number;
+  /** How many times as fast as the first subject: the median slice, and the quartiles. */
+  readonly ratio: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+export interface Pace {
+  readonly slices: number;
+  readonly sliceMs: number;
+}
+
+function cpuMicroseconds(): number {
+  const { user, system } = process.cpuUsage();
+  return user + system;
+}
+
+async function slice(subject: Subject, sliceMs: number): Promise<number> {
+  const start = cpuMicroseconds();
+  let operations = 0;
+  let spent: number;
+  do {
+    const pending = subject.run();
+    if (pending !== undefined) await pending;
+    operations += subject.operations;
+    spent = cpuMicroseconds() - start;
+  } while (spent < sliceMs * 1000);
+  return spent / operations;
+}
+
+function quantile(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.round((sorted.length - 1) * share)] ?? Number.NaN;
+}
+
+/** Measures the subjects against the first of them. */
+export async function measure(subjects: readonly Subject[], pace: Pace): Promise<Result[]> {
+  const times = subjects.map((): number[] => []);
+  // One slice each to warm up: tables are made, and the engine's better compiler has its turn.
+  for (const subject of subjects) await slice(subject, pace.sliceMs);
+  for (let round = 0; round < pace.slices; round++) {
+    for (const [index, subject] of subjects.entries()) {
+      times[index]?.push(await slice(subject, pace.sliceMs));
+    }
+  }
+  return subjects.map(({ name }, index) => {
+    const own = times[index] ?? [];
+    const ratios = own.map((us, round) => (times[0]?.[round] ?? Number.NaN) / us);
+    const [ratio, low, high] = [0.5, 0.25, 0.75].map((share) => quantile(ratios, share));
+    return { name, us: quantile(own, 0.5), ratio: ratio ?? 0, low: low ?? 0, high: high ?? 0 };
+  });
+}
