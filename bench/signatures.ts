@@ -45,7 +45,10 @@ function native(signed: readonly Signed[]): Subject {
   };
 }
 
-function web(signed: readonly Signed[], algorithm: webcrypto.RsaHashedImportParams): Subject {
+function web(
+  signed: readonly Signed[],
+  algorithm: webcrypto.RsaHashedImportParams | webcrypto.EcKeyImportParams | { name: string },
+): Subject {
   const { subtle } = webcrypto;
   const keys = new Map<Signed, webcrypto.CryptoKey>();
   const turn = turns(signed.length);

@@ -1,7 +1,8 @@
 /**
  * Sums of many points of P-256, four sums at a time, in affine coordinates. The points of a sum are added as a tree,
  * and all additions of one level share an inversion (Montgomery's trick), so that an addition costs six
- * multiplications of vectors and a sum of 75 points waits for seven inversions, however many sums there are.
+ * multiplications of vectors and a sum of 69 points waits for seven inversions, however many sums there are. The last
+ * levels of a small tree are left to p256-top.
  *
  * A vector point is x then y of four points, one a lane; it is never infinity. Adding a point to itself or to its
  * negative makes a denominator zero, and only that does; it happens by chance to nobody, but the holder of a private
@@ -9,7 +10,18 @@
  * caller verifies the marked signatures in plain form.
  */
 import { invariant } from "../abi";
-import { add, choose, invertLanes, isZero, LANES_BYTES, mul, mulSub, ONE, sub } from "../field/p256-lanes";
+import {
+  add,
+  choose,
+  invertLanes,
+  isZero,
+  LANES_BYTES,
+  mul,
+  mulSub,
+  ONE,
+  sub,
+} from "../field/p256-lanes";
+import { JOBS_TOP_MAX, setTop, sumTops, topX, topZ } from "./p256-top";
 
 /** Bytes of a vector point, and the offset of y. */
 export const VECTOR_POINT_BYTES: i32 = 320;
@@ -32,6 +44,8 @@ const DIFFERENCE: usize = memory.data(160, 16);
 const INVERSE: usize = memory.data(160, 16);
 const SLOPE: usize = memory.data(160, 16);
 const SUM_X: usize = memory.data(160, 16);
+/** Whether the sums are in projective form (p256-top). */
+let onTop: bool = false;
 
 /** Vector point `index` of a group. */
 // @ts-ignore: decorator
@@ -115,25 +129,49 @@ export function clearMarks(): void {
   memory.fill(MARKS, 0, GROUPS_MAX);
 }
 
-/** Adds up the first `points` vector points of each group into its point 0. Marks accumulate. */
+/**
+ * Adds up the first `points` vector points of each group. The sums are then at `xOf` and `zOf`, as X/Z; a lane that
+ * met an exceptional case is marked, or has Z = 0. Marks accumulate.
+ */
 export function sumGroups(groups: u32, points: u32): void {
   invariant(groups <= GROUPS_MAX && points <= POINTS_MAX);
-  for (let left = points; left > 1; left = (left + 1) >> 1) {
-    const pairs = left >> 1;
-    let jobs: u32 = 0;
-    for (let group: u32 = 0; group < groups; ++group) {
-      for (let i: u32 = 0; i < pairs; ++i) {
-        const p = pointOf(group, 2 * i);
-        setJob(jobs++, p, p + VECTOR_POINT_BYTES, pointOf(group, i), group);
-      }
+  let left = points;
+  for (; left > 1 && groups * (left >> 1) > JOBS_TOP_MAX; left = (left + 1) >> 1) {
+    addLevel(groups, left);
+  }
+  onTop = left > 1;
+  if (!onTop) return;
+  for (let group: u32 = 0; group < groups; ++group) {
+    for (let i: u32 = 0; i < left; ++i) setTop(group, i, pointOf(group, i));
+  }
+  sumTops(groups, left);
+}
+
+/** The sum of a group, x = X/Z. */
+export function xOf(group: u32): usize {
+  return onTop ? topX(group) : pointOf(group, 0);
+}
+
+export function zOf(group: u32): usize {
+  return onTop ? topZ(group) : ONE;
+}
+
+/** One level: points 2i and 2i + 1 of each group become point i. */
+function addLevel(groups: u32, left: u32): void {
+  const pairs = left >> 1;
+  let jobs: u32 = 0;
+  for (let group: u32 = 0; group < groups; ++group) {
+    for (let i: u32 = 0; i < pairs; ++i) {
+      const p = pointOf(group, 2 * i);
+      setJob(jobs++, p, p + VECTOR_POINT_BYTES, pointOf(group, i), group);
     }
-    if (!addPairs(jobs)) {
-      markZeros(jobs);
-      assert(addPairs(jobs));
-    }
-    if ((left & 1) == 0) continue;
-    for (let group: u32 = 0; group < groups; ++group) {
-      memory.copy(pointOf(group, pairs), pointOf(group, left - 1), VECTOR_POINT_BYTES);
-    }
+  }
+  if (!addPairs(jobs)) {
+    markZeros(jobs);
+    assert(addPairs(jobs));
+  }
+  if ((left & 1) == 0) return;
+  for (let group: u32 = 0; group < groups; ++group) {
+    memory.copy(pointOf(group, pairs), pointOf(group, left - 1), VECTOR_POINT_BYTES);
   }
 }

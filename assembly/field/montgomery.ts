@@ -7,6 +7,7 @@
  */
 import { invariant } from "../abi";
 import { addLimbs, bitLength, bitOf, clear, compare, copy, limb, setLimb, subLimbs } from "./limbs";
+import { add12, add8, mul12, mul8, sub12, sub8 } from "./montgomery.generated";
 import { invertOdd } from "./safegcd";
 
 /** 4096 bits. */
@@ -42,19 +43,25 @@ export function prepare(modulus: Modulus, limbs: u32, m: usize, one: usize, squa
   for (let i = 0; i < 4; ++i) inverse *= 2 - limb(m, 0) * inverse;
   invariant(inverse * limb(m, 0) == 1);
   modulus.inverse = 0 - inverse;
-  // R and R^2 by doubling 1, with a modulus of two or more only.
-  assert(bitLength(m, limbs) >= 2);
+  // The highest power of two below m, doubled until it is R; then 2 to the power of R's bits, in Montgomery's form.
+  const length = bitLength(m, limbs);
+  assert(length >= 2);
   clear(one, limbs);
-  setLimb(one, 0, 1);
+  setLimb(one, (length - 1) >> 5, <u32>1 << ((length - 1) & 31));
   const bits = limbs << 5;
-  for (let i: u32 = 0; i < bits; ++i) add(modulus, one, one, one);
-  copy(square, one, limbs);
-  for (let i: u32 = 0; i < bits; ++i) add(modulus, square, square, square);
+  for (let i = length - 1; i < bits; ++i) add(modulus, one, one, one);
+  add(modulus, square, one, one);
+  for (let i: u32 = 31 - clz(bits); i-- > 0;) {
+    mul(modulus, square, square, square);
+    if (((bits >> i) & 1) != 0) add(modulus, square, square, square);
+  }
 }
 
 /** out = a + b. */
 export function add(modulus: Modulus, out: usize, a: usize, b: usize): void {
   const limbs = modulus.limbs;
+  if (limbs == 8) return add8(out, a, b, modulus.m);
+  if (limbs == 12) return add12(out, a, b, modulus.m);
   const carry = addLimbs(out, a, b, limbs);
   if (carry != 0 || compare(out, modulus.m, limbs) >= 0) subLimbs(out, out, modulus.m, limbs);
 }
@@ -62,6 +69,8 @@ export function add(modulus: Modulus, out: usize, a: usize, b: usize): void {
 /** out = a - b. */
 export function sub(modulus: Modulus, out: usize, a: usize, b: usize): void {
   const limbs = modulus.limbs;
+  if (limbs == 8) return sub8(out, a, b, modulus.m);
+  if (limbs == 12) return sub12(out, a, b, modulus.m);
   if (subLimbs(out, a, b, limbs) != 0) addLimbs(out, out, modulus.m, limbs);
 }
 
@@ -72,6 +81,14 @@ export function mul(modulus: Modulus, out: usize, a: usize, b: usize): void {
   const limbs = modulus.limbs;
   const m = modulus.m;
   const inverse = modulus.inverse;
+  if (limbs == 8) return mul8(out, a, b, m, inverse);
+  if (limbs == 12) return mul12(out, a, b, m, inverse);
+  mulAny(limbs, m, inverse, out, a, b);
+  invariant(compare(out, m, limbs) < 0);
+}
+
+/** `mul` for any number of limbs. */
+function mulAny(limbs: u32, m: usize, inverse: u32, out: usize, a: usize, b: usize): void {
   const t = PRODUCT;
   clear(t, limbs + 1);
   const bytes = <usize>limbs << 2;
@@ -92,7 +109,6 @@ export function mul(modulus: Modulus, out: usize, a: usize, b: usize): void {
   }
   if (limb(t, limbs) != 0 || compare(t, m, limbs) >= 0) subLimbs(out, t, m, limbs);
   else copy(out, t, limbs);
-  invariant(compare(out, m, limbs) < 0);
 }
 
 /** out = a·R mod m, into Montgomery's form; `a` may be any number below R. */

@@ -1,6 +1,6 @@
 /**
  * Four numbers modulo the prime of P-256 at once, one in each lane of ten vectors: all but multiplication, which
- * scripts/kernels.ts writes and explains. Only the SIMD build has this file.
+ * scripts/kernel-lanes.ts writes and explains. Only the SIMD build has this file.
  *
  * Numbers are held loosely, as any of x + k·p with a small k, positive or negative, in Montgomery's form with
  * R = 2^260; `toLimbs` makes them plain again.

@@ -3,7 +3,8 @@
  * fit, and the others one by one to sig/ecdsa. The answers are those of sig/ecdsa for each alone.
  */
 import { Curve } from "../curve/curve";
-import { digestBytes, hash } from "../hash/hash";
+import { digestBytes, hash, HashId } from "../hash/hash";
+import { hashFour, LANE_BYTES_MAX, setMessage } from "../hash/sha256-lanes";
 import { verifyPlain } from "./ecdsa";
 import { Answer, BATCH_MAX, itemOf, verifyItems } from "./p256-batch";
 import { keyOf, tableOf, useWindow } from "./prepared-keys";
@@ -24,6 +25,9 @@ const DIGESTS: usize = memory.data(64 * 64, 16);
 const DIGEST: usize = memory.data(64, 16);
 /** The check behind each item. */
 const MEMBERS: usize = memory.data(64 * 4, 16);
+/** Digests of four lanes, and the items that wait for them. */
+const LANES: usize = memory.data(4 * 32, 16);
+const WAITING: usize = memory.data(4 * 4, 16);
 const WINDOWS: usize = memory.data<u32>([5, 7]);
 
 function checkOf(checks: usize, index: u32): Check {
@@ -67,8 +71,8 @@ function verifyMembers(checks: usize, members: u32, window: u32, answers: usize)
     item.digest = DIGESTS + (<usize>k << 6);
     item.digestBytes = digestBytes(check.hashId);
     item.signature = check.signature;
-    hash(check.hashId, check.message, check.messageBytes, item.digest);
   }
+  hashMembers(checks, members);
   verifyItems(members, window);
   for (let k: u32 = 0; k < members; ++k) {
     const index = load<u32>(MEMBERS + (<usize>k << 2));
@@ -76,6 +80,43 @@ function verifyMembers(checks: usize, members: u32, window: u32, answers: usize)
     let valid = answer == Answer.VALID;
     if (answer == Answer.UNDECIDED) valid = verifyAlone(checkOf(checks, index));
     store<u8>(answers + <usize>index, valid ? 1 : 0);
+  }
+}
+
+/** Hashes the messages, the short ones of SHA-256 four at a time. */
+function hashMembers(checks: usize, members: u32): void {
+  let waiting: u32 = 0;
+  for (let k: u32 = 0; k < members; ++k) {
+    const check = checkOf(checks, load<u32>(MEMBERS + (<usize>k << 2)));
+    if (check.hashId != <u32>HashId.SHA256 || check.messageBytes > LANE_BYTES_MAX) {
+      hash(check.hashId, check.message, check.messageBytes, itemOf(k).digest);
+      continue;
+    }
+    setMessage(waiting, check.message, check.messageBytes);
+    store<u32>(WAITING + (<usize>waiting << 2), k);
+    if (++waiting == 4) {
+      hashFour(LANES, 32);
+      spread(4);
+      waiting = 0;
+    }
+  }
+  if (waiting == 0) return;
+  if (waiting == 1) {
+    const k = load<u32>(WAITING);
+    const check = checkOf(checks, load<u32>(MEMBERS + (<usize>k << 2)));
+    hash(check.hashId, check.message, check.messageBytes, itemOf(k).digest);
+    return;
+  }
+  for (let lane = waiting; lane < 4; ++lane) setMessage(lane, LANES, 0);
+  hashFour(LANES, 32);
+  spread(waiting);
+}
+
+/** Gives the digests of the lanes to the items that wait for them. */
+function spread(waiting: u32): void {
+  for (let lane: u32 = 0; lane < waiting; ++lane) {
+    const item = itemOf(load<u32>(WAITING + (<usize>lane << 2)));
+    memory.copy(item.digest, LANES + (<usize>lane << 5), 32);
   }
 }
 

@@ -13,19 +13,25 @@ import {
   gather,
   windowsOf,
 } from "../curve/p256-table";
-import { clearMarks, GROUPS_MAX, marksOf, pointOf, sumGroups } from "../curve/p256-tree";
+import {
+  clearMarks,
+  GROUPS_MAX,
+  marksOf,
+  pointOf,
+  sumGroups,
+  xOf,
+  zOf,
+} from "../curve/p256-tree";
+import { sumAcross } from "../curve/p256-top";
 import { addLimbs, compare, copy, fromBigEndian, isZero, subLimbs } from "../field/limbs";
 import { invert, mul, toMontgomery } from "../field/montgomery";
 import { PRIME } from "../field/p256";
 import {
   isZero as isZeroLane,
-  LANES_BYTES,
   mul as mulLanes,
   setLane,
   SQUARE,
   sub,
-  turnOne,
-  turnTwo,
 } from "../field/p256-lanes";
 
 /** Signatures at once. */
@@ -184,7 +190,7 @@ function sumTogether(window: u32): void {
   }
 }
 
-/** One signature a group, its points spread over the four lanes, whose sums are then added up in two levels more. */
+/** One signature a group, its points spread over the four lanes, whose sums are then added up. */
 function sumApart(window: u32): void {
   let slots: u32 = 0;
   for (let group: u32 = 0; group < live; ++group) {
@@ -197,20 +203,7 @@ function sumApart(window: u32): void {
     }
   }
   sumGroups(live, slots);
-  for (let turn = 0; turn < 2; ++turn) {
-    for (let group: u32 = 0; group < live; ++group) {
-      const p = pointOf(group, 0);
-      const q = pointOf(group, 1);
-      if (turn == 0) {
-        turnTwo(q, p);
-        turnTwo(q + LANES_BYTES, p + LANES_BYTES);
-      } else {
-        turnOne(q, p);
-        turnOne(q + LANES_BYTES, p + LANES_BYTES);
-      }
-    }
-    sumGroups(live, 2);
-  }
+  for (let group: u32 = 0; group < live; ++group) sumAcross(group);
   for (let group: u32 = 0; group < live; ++group) compareX(group, group, 1);
 }
 
@@ -228,13 +221,16 @@ function fillUp(points: u32): u32 {
 /** Compares x of the first lanes of a group with r of as many live items. */
 function compareX(group: u32, first: u32, members: u32): void {
   for (let lane: u32 = 0; lane < 4; ++lane) setLane(EXPECTED, lane, row(R, liveItem(first + lane)));
+  const z = zOf(group);
   mulLanes(EXPECTED, EXPECTED, SQUARE);
-  sub(EXPECTED, pointOf(group, 0), EXPECTED);
+  mulLanes(EXPECTED, EXPECTED, z);
+  sub(EXPECTED, xOf(group), EXPECTED);
   let marks = marksOf(group);
   // A signature that is alone in its group is worth nothing with any of its lanes marked.
   if (live < 4 && marks != 0) marks = 15;
   for (let lane: u32 = 0; lane < members; ++lane) {
-    settle(liveItem(first + lane), ((marks >> lane) & 1) != 0, isZeroLane(EXPECTED, lane));
+    const exceptional = ((marks >> lane) & 1) != 0 || isZeroLane(z, lane);
+    settle(liveItem(first + lane), exceptional, isZeroLane(EXPECTED, lane));
   }
 }
 

@@ -1,0 +1,100 @@
+/**
+ * The upper levels of small trees (p256-tree), where so few additions are left that an inversion shared by them costs
+ * more than it saves: projective coordinates, x = X/Z and y = Y/Z, without any inversion. An addition (H. Cohen, A.
+ * Miyaji, T. Ono, Efficient elliptic curve exponentiation using mixed coordinates, Asiacrypt 1998, §2.2) takes 14
+ * multiplications of vectors. Where it is exceptional (P = Q, P = -Q, or infinity) Z becomes zero, and stays zero in
+ * every sum it enters.
+ */
+import { invariant } from "../abi";
+import { add, LANES_BYTES, mul, mulSub, ONE, sub, turnOne, turnTwo } from "../field/p256-lanes";
+
+/** Additions of one level up to which this form is the faster one (measured). */
+export const JOBS_TOP_MAX: u32 = 4;
+/** Points of a group, and groups, when a level has no more additions than that. */
+const POINTS_MAX: u32 = 9;
+const GROUPS_MAX: u32 = 4;
+
+const POINT_BYTES: u32 = 480;
+const Y: usize = 160;
+const Z: usize = 320;
+const POINTS: usize = memory.data(4 * 9 * 480, 16);
+
+const T: usize = memory.data(160, 16);
+const U: usize = memory.data(160, 16);
+const V: usize = memory.data(160, 16);
+const W: usize = memory.data(160, 16);
+const V2: usize = memory.data(160, 16);
+const V3: usize = memory.data(160, 16);
+const X1: usize = memory.data(160, 16);
+const A: usize = memory.data(160, 16);
+const S: usize = memory.data(160, 16);
+
+// @ts-ignore: decorator
+@inline
+function pointOf(group: u32, index: u32): usize {
+  return POINTS + <usize>((group * POINTS_MAX + index) * POINT_BYTES);
+}
+
+/** Addresses of X and Z of a group's sum. */
+export function topX(group: u32): usize {
+  return pointOf(group, 0);
+}
+
+export function topZ(group: u32): usize {
+  return pointOf(group, 0) + Z;
+}
+
+/** Takes an affine vector point (x then y) in. */
+export function setTop(group: u32, index: u32, affine: usize): void {
+  invariant(group < GROUPS_MAX && index < POINTS_MAX);
+  const point = pointOf(group, index);
+  memory.copy(point, affine, 2 * LANES_BYTES);
+  memory.copy(point + Z, ONE, LANES_BYTES);
+}
+
+/** out = P + Q; out may be either. */
+function addTop(out: usize, p: usize, q: usize): void {
+  mul(T, p + Y, q + Z);
+  mulSub(U, q + Y, p + Z, T); // u = Y2·Z1 - Y1·Z2
+  mul(X1, p, q + Z);
+  mulSub(V, q, p + Z, X1); // v = X2·Z1 - X1·Z2
+  mul(W, p + Z, q + Z);
+  mul(V2, V, V);
+  mul(V3, V2, V);
+  mul(X1, V2, X1); // r = v^2·X1·Z2
+  // A = u^2·Z1·Z2 - v^3 - 2·r
+  add(S, X1, X1);
+  add(S, S, V3);
+  mul(A, U, U);
+  mulSub(A, A, W, S);
+  // X = v·A, Y = u·(r - A) - v^3·Y1·Z2, Z = v^3·Z1·Z2
+  mul(out, V, A);
+  mul(T, V3, T);
+  sub(S, X1, A);
+  mulSub(out + Y, S, U, T);
+  mul(out + Z, V3, W);
+}
+
+/** Adds up the first `points` points of each group into its point 0. */
+export function sumTops(groups: u32, points: u32): void {
+  for (let left = points; left > 1; left = (left + 1) >> 1) {
+    const pairs = left >> 1;
+    for (let group: u32 = 0; group < groups; ++group) {
+      for (let i: u32 = 0; i < pairs; ++i) {
+        addTop(pointOf(group, i), pointOf(group, 2 * i), pointOf(group, 2 * i + 1));
+      }
+      if ((left & 1) == 0) continue;
+      memory.copy(pointOf(group, pairs), pointOf(group, left - 1), POINT_BYTES);
+    }
+  }
+}
+
+/** Makes every lane of a group's sum the sum of all four. */
+export function sumAcross(group: u32): void {
+  const p = pointOf(group, 0);
+  const q = pointOf(group, 1);
+  for (let i: usize = 0; i < <usize>POINT_BYTES; i += <usize>LANES_BYTES) turnTwo(q + i, p + i);
+  addTop(p, p, q);
+  for (let i: usize = 0; i < <usize>POINT_BYTES; i += <usize>LANES_BYTES) turnOne(q + i, p + i);
+  addTop(p, p, q);
+}
