@@ -18,7 +18,7 @@ const OBJECT_IDENTIFIER = 0x06;
  * Reads the first element of `bytes` and gives what follows it; null where it is no definite,
  * complete element.
  */
-export function readElement(bytes: Uint8Array): [Element, rest: Uint8Array] | null {
+function readElement(bytes: Uint8Array): [Element, rest: Uint8Array] | null {
   const [tag, first] = bytes;
   if (tag === undefined || first === undefined || (tag & 0x1f) === 0x1f) return null;
   let [length, start] = [first, 2];

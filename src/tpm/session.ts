@@ -163,7 +163,7 @@ function foreignNonces(all: readonly Authorization[], first: Session): Uint8Arra
 }
 
 /** A command's parts before its sessions are added. */
-export interface CommandParts {
+interface CommandParts {
   readonly code: number;
   readonly names: readonly Uint8Array[];
   /** The first `authorized` handles need authorization. */

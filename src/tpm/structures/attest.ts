@@ -47,7 +47,7 @@ export interface TPMS_ATTEST {
 /** Part 2 §6.2: "\xffTCG"; no restricted key signs foreign bytes that begin so. */
 export const TPM_GENERATED_VALUE = 0xff544347;
 
-export function readClockInfo(reader: Reader): TPMS_CLOCK_INFO {
+function readClockInfo(reader: Reader): TPMS_CLOCK_INFO {
   const [clock, resetCount, restartCount] = [reader.u64(), reader.u32(), reader.u32()];
   const safe = reader.u8();
   if (safe > 1) throw reader.fail(`safe is ${safe}, neither YES nor NO`);

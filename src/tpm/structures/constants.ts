@@ -11,13 +11,11 @@ export const TPM_CC = {
   TPM2_NV_DefineSpace: 0x12a,
   TPM2_CreatePrimary: 0x131,
   TPM2_NV_Increment: 0x134,
-  TPM2_NV_Write: 0x137,
   TPM2_PCR_Reset: 0x13d,
   TPM2_SelfTest: 0x143,
   TPM2_Startup: 0x144,
   TPM2_Shutdown: 0x145,
   TPM2_ActivateCredential: 0x147,
-  TPM2_Certify: 0x148,
   TPM2_GetTime: 0x14c,
   TPM2_NV_Read: 0x14e,
   TPM2_PolicySecret: 0x151,
@@ -40,14 +38,12 @@ export type CommandName = keyof typeof TPM_CC;
 
 /** Part 2 §6.9. */
 export const TPM_ST = {
-  RSP_COMMAND: 0x00c4,
   NO_SESSIONS: 0x8001,
   SESSIONS: 0x8002,
   ATTEST_NV: 0x8014,
   ATTEST_CERTIFY: 0x8017,
   ATTEST_QUOTE: 0x8018,
   ATTEST_TIME: 0x8019,
-  ATTEST_NV_DIGEST: 0x801c,
 } as const;
 
 /** Part 2 §6.3. */
@@ -84,7 +80,6 @@ export const TPM_RH = {
   RS_PW: 0x40000009,
   LOCKOUT: 0x4000000a,
   ENDORSEMENT: 0x4000000b,
-  PLATFORM: 0x4000000c,
 } as const;
 
 /** The most significant byte of a handle, Part 2 §7.2. */
@@ -93,7 +88,6 @@ export const TPM_HT = {
   NV_INDEX: 0x01,
   LOADED_SESSION: 0x02,
   SAVED_SESSION: 0x03,
-  PERMANENT: 0x40,
   TRANSIENT: 0x80,
   PERSISTENT: 0x81,
 } as const;
@@ -117,9 +111,6 @@ export const TPM_CAP = {
 /** Part 2 §6.13. */
 export const TPM_PT = {
   FAMILY_INDICATOR: 0x100,
-  REVISION: 0x102,
-  MANUFACTURER: 0x105,
-  VENDOR_STRING_1: 0x106,
   FIRMWARE_VERSION_1: 0x10b,
   FIRMWARE_VERSION_2: 0x10c,
   NV_BUFFER_MAX: 0x12c,
@@ -146,15 +137,11 @@ export const TPMA_SESSION = { continueSession: 0x01, decrypt: 0x20, encrypt: 0x4
 
 /** Part 2 §13.4; TPM_NT_COUNTER is 1 in bits 4 to 7. */
 export const TPMA_NV = {
-  PPWRITE: 1,
-  OWNERWRITE: 1 << 1,
   AUTHWRITE: 1 << 2,
   NT_COUNTER: 1 << 4,
-  PPREAD: 1 << 16,
   OWNERREAD: 1 << 17,
   AUTHREAD: 1 << 18,
   NO_DA: 1 << 25,
-  WRITTEN: 1 << 29,
 } as const;
 
 /** The largest command or response we send or take; PC Client TPMs use 4,096 bytes. */

@@ -97,7 +97,7 @@ function readKdf(reader: Reader): Scheme {
 }
 
 /** Reads a TPMT_PUBLIC. */
-export function readPublicArea(reader: Reader): TPMT_PUBLIC {
+function readPublicArea(reader: Reader): TPMT_PUBLIC {
   const type = reader.u16();
   const common = {
     nameAlg: reader.u16(),
@@ -135,7 +135,7 @@ function encodeSymmetric(symmetric: Symmetric): Uint8Array {
   return concat(u16(symmetric.algorithm), u16(symmetric.keyBits), u16(symmetric.mode));
 }
 
-export function encodeScheme(scheme: Scheme): Uint8Array {
+function encodeScheme(scheme: Scheme): Uint8Array {
   if (!scheme) return u16(TPM_ALG.NULL);
   const hash = scheme.hash === null ? new Uint8Array() : u16(scheme.hash);
   const count = scheme.count === undefined ? new Uint8Array() : u16(scheme.count);
