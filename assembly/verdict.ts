@@ -46,6 +46,8 @@ const ALLOW: u32 = 0x86919a9b;
 
 /** All families but `internal`, which is never proven and never required: its codes are the host's. */
 export const REQUIRED: u32 = (1 << Family.INTERNAL) - 1;
+/** What is proven before a quote may tell anything. */
+const BEFORE_QUOTE: u32 = (1 << Family.ENVIRONMENT) - 1;
 
 /** Facts that the result vouches for, as bits of its word `facts`. */
 namespace fact {
@@ -165,7 +167,9 @@ function judgeNode(): void {
   if (goesOn() && hasNode) judgeRevoked();
   if (goesOn() && hasNode && hasRequest) {
     settle(Family.ENVIRONMENT, judgeEnvironment(policy.hasPolicies));
-    if (environment.isBound) out().facts |= fact.COUNTERS;
+    // An explanation comes here with a credential that nobody vouched for: its quote raises no counters of the node.
+    const vouched = (out().proven & BEFORE_QUOTE) == BEFORE_QUOTE;
+    if (vouched && environment.isBound) out().facts |= fact.COUNTERS;
   }
   if (goesOn() && hasRequest) settle(Family.REPLAY, judgeReplay());
   if (goesOn() && hasRequest) settle(Family.PLANE, judgePlane());
