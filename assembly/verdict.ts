@@ -253,7 +253,7 @@ function reportRequest(bytes: Span): void {
 
 /** The earliest end of anything that an allowed decision rests on. */
 function expiry(): u64 {
-  const earliest = min(min(charter.exp, snapshot.exp), min(chain.expiry(), node.exp));
+  const earliest = min(min(charter.firstExpiry, snapshot.exp), min(chain.expiry(), node.exp));
   return result == 0 ? earliest : min(earliest, plane.exp);
 }
 

@@ -88,7 +88,8 @@ function judgeLink(e: Element, parent: Element): bool {
 const ITEMS = changetype<Reader>(memory.data(READER_BYTES, 8));
 
 function classCovers(e: Element): bool {
-  if (e.exp - e.iat > charter.classSeconds || e.maxDepth > charter.classDepth) return false;
+  const depth = min(charter.classDepth, charter.maxDepth);
+  if (e.exp - e.iat > charter.classSeconds || e.maxDepth > depth) return false;
   if (e.label != 0 && !charter.classCoversLabel(e.label)) return false;
   let r = ITEMS.open(e.nodes);
   const nodes: u32 = e.nodes == 0 ? 0 : r.array(1, limits.audience);

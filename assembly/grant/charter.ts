@@ -35,6 +35,8 @@ const PART = changetype<Reader>(memory.data(READER_BYTES, 8));
 /** Every charter has begun; every charter has begun and none is past its expiry. */
 export let begun: bool = false;
 export let inForce: bool = false;
+/** The earliest expiry of all charters: each must be in force. */
+export let firstExpiry: u64 = 0;
 /** The charter in force, once `judgeCharters` gave true. */
 export let domain: Span = 0;
 export let number: u64 = 0;
@@ -237,13 +239,16 @@ export function judgeCharters(list: Span, pin: Span, now: u64): bool {
   let firstDomain: Span = 0;
   begun = true;
   inForce = true;
+  firstExpiry = u64.MAX_VALUE;
   for (let i: u32 = 0; i < count; i++) {
     if (!judgeCharter(r.bytes(0, u32.MAX_VALUE), i, pin)) return false;
     if (i == 0) firstDomain = domain;
     if (!check(same(firstDomain, domain), Code.GOVERNANCE_DOMAIN)) return false;
+    firstExpiry = min(firstExpiry, exp);
+    inForce = check(now < exp, Code.GOVERNANCE_EXPIRED) && inForce;
     begun = check(iat <= now, Code.GOVERNANCE_NOT_YET) && begun;
-    inForce = check(now < exp, Code.GOVERNANCE_EXPIRED) && begun && inForce;
   }
+  inForce = inForce && begun;
   return true;
 }
 
