@@ -172,9 +172,9 @@ export function checkKey(core: Exports, key: PublicKey): PublicKey {
 function copyKey(key: PublicKey): PublicKey {
   if ("n" in key) {
     const { n, e } = rsaKey(key);
-    return { n: n.slice(), e: e.slice() };
+    return { n: new Uint8Array(n), e: new Uint8Array(e) };
   }
-  if (!("y" in key)) return { x: ed25519Key(key).slice() };
+  if (!("y" in key)) return { x: new Uint8Array(ed25519Key(key)) };
   needBytes(key.x, "x");
   const both = ecKey(key, curveOf(key.x).bytes);
   const width = both.length / 2;

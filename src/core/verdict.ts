@@ -255,7 +255,8 @@ function readRequest(r: Result, caseBytes: Uint8Array): ReadRequest {
     requestDigest: r.digest(0),
     jobDigest: r.digest(1),
     chainDigest: r.digest(2),
-    job: caseBytes.slice(r.tail(0), r.tail(0) + r.tail(1)),
+    // A copy, also of a Buffer, whose slice() would show what its owner writes there after the verdict.
+    job: new Uint8Array(caseBytes.subarray(r.tail(0), r.tail(0) + r.tail(1))),
     elements: Object.freeze(elements),
     policies: Object.freeze(policies),
     expires: r.number(0),
