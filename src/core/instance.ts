@@ -62,16 +62,17 @@ export class Instance {
   }
 
   /**
-   * Runs `work` on the instance. Any exception out of it (a trap, an out-of-bounds access) discards the instance and
-   * is thrown as CoreError `trap`; the next call gets a fresh one.
+   * Runs `work` on the instance. A CoreError is our own refusal, outside of the core: the instance stays, or whoever
+   * sends keys of a wrong shape would cost every other caller the prepared keys. Any other exception (a trap, an
+   * out-of-bounds access) discards the instance and is thrown as CoreError `trap`; the next call gets a fresh one.
    */
   run<T>(work: (core: Exports) => T): T {
     const core = this.#exports ?? this.#start();
     try {
       return work(core);
     } catch (cause) {
-      this.#exports = null;
       if (cause instanceof CoreError) throw cause;
+      this.#exports = null;
       throw new CoreError("trap", `The core stopped at line ${lineOf(core)}.`, { cause });
     }
   }
