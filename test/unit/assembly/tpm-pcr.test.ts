@@ -276,6 +276,7 @@ describe("the rules", () => {
     ["a negative PCR", [[0x0b, [[-1, [is(0)]]]]], "uncovered"],
     ["another value", [[0x0b, [[0, [other]]]]], "mismatch"],
     ["the value of another PCR", [[0x0b, [[0, [is(7)]]]]], "mismatch"],
+    ["the value and a byte more", [[0x0b, [[0, [concat(is(0), u8(0))]]]]], "mismatch"],
     ["a prefix of the value", [[0x0b, [[0, [is(0).subarray(0, 20)]]]]], "mismatch"],
     ["no alternative", [[0x0b, [[0, []]]]], "mismatch"],
     [
