@@ -127,6 +127,20 @@ async function isOurs(directory: string): Promise<boolean> {
   }
 }
 
+const STATE_FILE = "tpm2-00.permall";
+
+/** The set in a directory of ours; null where parts are missing, as after a clean-up of /tmp. */
+async function readMachines(directory: string): Promise<Machines | null> {
+  const states = Array.from({ length: MACHINES }, (_, i) => join(directory, `machine-${i}`));
+  try {
+    await Promise.all(states.map((state) => access(join(state, STATE_FILE), constants.R_OK)));
+    return { states, ...(await readCa(join(directory, "ca"))) };
+  } catch (cause) {
+    if (cause instanceof Error && "code" in cause && cause.code === "ENOENT") return null;
+    throw cause;
+  }
+}
+
 /**
  * Two machines of one factory, made at the first call and kept in the temporary directory. Their
  * state directories are templates: copy them, never run them. Safe to call from several processes
@@ -134,17 +148,21 @@ async function isOurs(directory: string): Promise<boolean> {
  */
 export async function preparedMachines(): Promise<Machines> {
   const kept = join(tmpdir(), `portcullis-swtpm-${process.getuid?.() ?? 0}-${FORMAT}`);
-  if (!(await isOurs(kept))) {
-    const fresh = await mkdtemp(join(tmpdir(), "portcullis-swtpm-new-"));
-    try {
-      await manufacture(fresh, MACHINES);
-      await rename(fresh, kept);
-    } catch (cause) {
-      await rm(fresh, { recursive: true, force: true });
-      // Another process was faster, and its set is as good; anything else is an error.
-      if (!(await isOurs(kept))) throw cause;
-    }
+  if (await isOurs(kept)) {
+    const machines = await readMachines(kept);
+    if (machines) return machines;
+    await rm(kept, { recursive: true, force: true });
   }
-  const states = Array.from({ length: MACHINES }, (_, i) => join(kept, `machine-${i}`));
-  return { states, ...(await readCa(join(kept, "ca"))) };
+  const fresh = await mkdtemp(join(tmpdir(), "portcullis-swtpm-new-"));
+  try {
+    await manufacture(fresh, MACHINES);
+    await rename(fresh, kept);
+  } catch (cause) {
+    await rm(fresh, { recursive: true, force: true });
+    // Another process was faster, and its set is as good; anything else is an error.
+    if (!(await isOurs(kept))) throw cause;
+  }
+  const machines = await readMachines(kept);
+  if (!machines) throw new Error(`${kept} is not whole; remove it.`);
+  return machines;
 }

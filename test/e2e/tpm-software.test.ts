@@ -233,6 +233,32 @@ describe("as another user, in a directory with spaces", () => {
     expect(await until(() => gone(stdout.trim()))).toBe(true);
   });
 
+  test("prepared machines are made once, and again where parts are lost", async () => {
+    const own = await mkdtemp(join(place, "temporary "));
+    const program = `
+      import { preparedMachines } from ${JSON.stringify(join(root, "swtpm/index.ts"))};
+      console.log(JSON.stringify(await preparedMachines()));
+    `;
+    const env = { ...process.env, TMPDIR: own };
+    const prepare = async () => {
+      const { stdout } = await run(process.execPath, ["--input-type=module", "-e", program], {
+        env,
+      });
+      return JSON.parse(stdout);
+    };
+    const [one, two] = await Promise.all([prepare(), prepare()]);
+    expect(one).toEqual(two);
+    expect(await prepare()).toEqual(one);
+    expect(await readdir(own)).toHaveLength(1);
+    await rm(join(one.states[1], "tpm2-00.permall"));
+    const again = await prepare();
+    expect(again.states).toEqual(one.states);
+    expect(again.root).not.toBe(one.root);
+    const [kept = ""] = await readdir(own);
+    await chmod(join(own, kept), 0o755);
+    await expect(prepare()).rejects.toThrow(/is not a private directory of this user/);
+  });
+
   test("machines are made there, with a CA of their own", async () => {
     const factory = await mkdtemp(join(place, "new factory "));
     const made = await manufacture(factory, 1);
