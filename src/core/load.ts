@@ -112,7 +112,7 @@ async function packaged(build: "simd" | "scalar" | "checked"): Promise<Uint8Arra
   }
   const { readFile } = await import("node:fs/promises");
   return await readFile(url).catch((cause: unknown) => {
-    const message = `The core's build ${url.pathname} cannot be read; \`npm run build\` makes it.`;
+    const message = `The core's build ${decodeURI(url.pathname)} cannot be read; \`npm run build\` makes it.`;
     throw new CoreError("input", message, { cause });
   });
 }

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { currentProcess, mayLive } from "../../src/log/owner.ts";
@@ -22,7 +23,7 @@ import {
   SIGNER,
 } from "../support/journal.ts";
 
-const CLAIMANT = new URL("../support/claimant.ts", import.meta.url).pathname;
+const CLAIMANT = fileURLToPath(new URL("../support/claimant.ts", import.meta.url));
 const ELEMENT = 60;
 let home: Home;
 beforeEach(async () => {
