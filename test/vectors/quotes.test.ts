@@ -24,8 +24,10 @@ import { acceptedQuote } from "../support/tpm-structures.ts";
 import { describeVectors } from "../support/vectors.ts";
 
 let core: Core;
+let others: Core[];
 beforeAll(async () => {
   core = await loadCore();
+  others = await Promise.all((["scalar", "checked"] as const).map((build) => loadCore({ build })));
 });
 
 const base = (expected: ExpectedQuote, pcrs: Quote["pcrs"]) => ({
@@ -45,6 +47,7 @@ function judge(quote: Quote, codes: readonly Code[]): void {
   const appraisal = core.appraiseQuote(quote);
   expect(appraisal.codes).toEqual(codes);
   expect(appraisal.ok).toBe(codes.length === 0);
+  for (const other of others) expect(other.appraiseQuote(quote)).toEqual(appraisal);
   // One bit of the statement, wherever it is, and the signature no longer verifies.
   for (let i = 0; i < quote.attest.length; i++) {
     const attest = quote.attest.slice();
