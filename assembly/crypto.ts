@@ -7,13 +7,13 @@
  *
  * Hashes are numbered as in `HashId`, curves as in `Curve`.
  *
- * `enrollP256` gives a key a slot (0xffffffff: it is no key, or there is no slot left), `verifyChecks` checks many
+ * `enrollKey` gives a key a slot (0xffffffff: it is no key, or there is no slot left; kinds as in `KeyKind`), `verifyChecks` checks many
  * signatures by such keys at once; see sig/prepared-keys and sig/batch.
  */
 export { verifyChecks } from "./sig/batch";
 export { isOnCurve } from "./sig/ecdsa";
 export { isEd25519Key } from "./sig/ed25519";
-export { enrollP256, forgetP256, keyBytes, limitKeyBytes } from "./sig/prepared-keys";
+export { enrollKey, forgetKey, keyBytes, limitKeyBytes } from "./sig/prepared-keys";
 export { rsaKeyOk } from "./sig/rsa";
 import { digestBytes, hash as hashAll } from "./hash/hash";
 import { verifyEcdsa } from "./sig/ecdsa";

@@ -9,8 +9,8 @@ import { CODES, FAMILIES, limits } from "./generated";
 import { RESULT, RESULT_BYTES, decide as decideCase } from "./verdict";
 
 export {
-  enrollP256,
-  forgetP256,
+  enrollKey,
+  forgetKey,
   hash,
   isEd25519Key,
   isOnCurve,

@@ -1,11 +1,13 @@
 /** Writes the kernels that are generated, before the compiler runs: AssemblyScript neither unrolls nor has macros. */
 import { readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { laneKernels } from "./kernel-lanes.ts";
+import { f25519Kernels } from "./kernel-25519.ts";
+import { p256Kernels } from "./kernel-p256.ts";
 import { scalarKernels } from "./kernel-scalar.ts";
 
 const FILES = {
-  "assembly/field/p256-lanes.generated.ts": laneKernels,
+  "assembly/field/p256-lanes.generated.ts": p256Kernels,
+  "assembly/field/f25519-lanes.generated.ts": f25519Kernels,
   "assembly/field/montgomery.generated.ts": scalarKernels,
 };
 

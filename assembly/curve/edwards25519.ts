@@ -64,17 +64,20 @@ const T: usize = 96;
 
 const FIELD_ROOM: usize = memory.data(32 + 2 * 32, 16);
 const ORDER_ROOM: usize = memory.data(32 + 2 * 32, 16);
-const FIELD: Modulus = define(FIELD_ROOM, P);
+/** Arithmetic modulo p. */
+export const FIELD: Modulus = define(FIELD_ROOM, P);
 /** Arithmetic modulo L. */
 export const ORDER: Modulus = define(ORDER_ROOM, L);
 
 /** d, 2d and the root, in Montgomery's form. */
-const D1: usize = memory.data(32, 16);
+export const D1: usize = memory.data(32, 16);
 const D2: usize = memory.data(32, 16);
 const ROOT1: usize = memory.data(32, 16);
 
 /** 0 to 15 times the base point, and times another. */
 const BASE_TABLE: usize = memory.data(16 * 128, 16);
+/** The base point. */
+export const BASE_POINT: usize = BASE_TABLE + 128;
 const TABLE: usize = memory.data(16 * 128, 16);
 
 const A: usize = memory.data(32, 16);

@@ -1,13 +1,15 @@
 /**
- * Many ECDSA P-256 signatures by keys in slots: those whose keys have tables go to sig/p256-batch, as many together as
- * fit, and the others one by one to sig/ecdsa. The answers are those of sig/ecdsa for each alone.
+ * Many signatures by keys in slots: those whose keys have tables go to sig/p256-batch and sig/ed25519-lanes, as many
+ * together as fit, and the others one by one to sig/ecdsa and sig/ed25519. The answers are those for each alone.
  */
 import { Curve } from "../curve/curve";
 import { digestBytes, hash, HashId } from "../hash/hash";
 import { hashFour, LANE_BYTES_MAX, setMessage } from "../hash/sha256-lanes";
 import { verifyPlain } from "./ecdsa";
+import { verifyPlain as verifyEdPlain } from "./ed25519";
+import { edItemOf, verifyEdItems } from "./ed25519-lanes";
 import { Answer, BATCH_MAX, itemOf, verifyItems } from "./p256-batch";
-import { keyOf, tableOf, useWindow } from "./prepared-keys";
+import { KeyKind, keyOf, kindOf, tableOf, useWindow } from "./prepared-keys";
 
 /** One signature to check, as a host writes it: six u32. */
 @unmanaged
@@ -28,7 +30,8 @@ const MEMBERS: usize = memory.data(64 * 4, 16);
 /** Digests of four lanes, and the items that wait for them. */
 const LANES: usize = memory.data(4 * 32, 16);
 const WAITING: usize = memory.data(4 * 4, 16);
-const WINDOWS: usize = memory.data<u32>([5, 7]);
+/** The widest window of any table. */
+const WINDOW_MAX: u32 = 7;
 
 function checkOf(checks: usize, index: u32): Check {
   return changetype<Check>(checks + <usize>index * CHECK_BYTES);
@@ -42,28 +45,60 @@ export function verifyChecks(checks: usize, count: u32, answers: usize): void {
     if (SIMD == 0 || window == 0) store<u8>(answers + <usize>i, verifyAlone(check) ? 1 : 0);
   }
   if (SIMD == 0) return;
-  for (let w: usize = 0; w < 8; w += 4) {
-    const window = load<u32>(WINDOWS + w);
+  verifyKind(checks, count, answers, KeyKind.P256, BATCH_MAX);
+  verifyKind(checks, count, answers, KeyKind.ED25519, 4);
+}
+
+/** Verifies the checks by keys of one kind that have tables, `room` of one window at a time. */
+function verifyKind(checks: usize, count: u32, answers: usize, kind: u32, room: u32): void {
+  for (let window: u32 = 1; window <= WINDOW_MAX; ++window) {
     let members: u32 = 0;
     for (let i: u32 = 0; i < count; ++i) {
       const check = checkOf(checks, i);
-      if (useWindow(check.slot) != window) continue;
+      if (kindOf(check.slot) != kind || useWindow(check.slot) != window) continue;
       if (check.signatureBytes != 64) {
         store<u8>(answers + <usize>i, 0);
         continue;
       }
       store<u32>(MEMBERS + (<usize>members << 2), i);
       ++members;
-      if (members == BATCH_MAX) {
-        verifyMembers(checks, members, window, answers);
-        members = 0;
-      }
+      if (members < room) continue;
+      verifyMembers(checks, members, window, kind, answers);
+      members = 0;
     }
-    if (members > 0) verifyMembers(checks, members, window, answers);
+    if (members > 0) verifyMembers(checks, members, window, kind, answers);
   }
 }
 
-function verifyMembers(checks: usize, members: u32, window: u32, answers: usize): void {
+function verifyMembers(
+  checks: usize,
+  members: u32,
+  window: u32,
+  kind: u32,
+  answers: usize,
+): void {
+  if (kind == <u32>KeyKind.P256) verifyP256(checks, members, window, answers);
+  else verifyEd(checks, members, window, answers);
+}
+
+function verifyEd(checks: usize, members: u32, window: u32, answers: usize): void {
+  for (let k: u32 = 0; k < members; ++k) {
+    const check = checkOf(checks, load<u32>(MEMBERS + (<usize>k << 2)));
+    const item = edItemOf(k);
+    item.table = tableOf(check.slot);
+    item.key = keyOf(check.slot);
+    item.message = check.message;
+    item.messageBytes = check.messageBytes;
+    item.signature = check.signature;
+  }
+  verifyEdItems(members, window);
+  for (let k: u32 = 0; k < members; ++k) {
+    const index = load<u32>(MEMBERS + (<usize>k << 2));
+    store<u8>(answers + <usize>index, edItemOf(k).valid ? 1 : 0);
+  }
+}
+
+function verifyP256(checks: usize, members: u32, window: u32, answers: usize): void {
   for (let k: u32 = 0; k < members; ++k) {
     const check = checkOf(checks, load<u32>(MEMBERS + (<usize>k << 2)));
     const item = itemOf(k);
@@ -121,6 +156,15 @@ function spread(waiting: u32): void {
 }
 
 function verifyAlone(check: Check): bool {
+  if (kindOf(check.slot) == <u32>KeyKind.ED25519) {
+    return verifyEdPlain(
+      keyOf(check.slot),
+      check.message,
+      check.messageBytes,
+      check.signature,
+      check.signatureBytes,
+    );
+  }
   hash(check.hashId, check.message, check.messageBytes, DIGEST);
   const bytes = digestBytes(check.hashId);
   const key = keyOf(check.slot);

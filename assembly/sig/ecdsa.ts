@@ -4,7 +4,7 @@ import { doubleMultiply, isInfinity, readPoint, Weierstrass } from "../curve/wei
 import { addLimbs, compare, fromBigEndian, isZero, subLimbs } from "../field/limbs";
 import { invert, mul, toMontgomery } from "../field/montgomery";
 import { Answer, itemOf, verifyItems } from "./p256-batch";
-import { findKey, NO_SLOT, tableOf, useWindow } from "./prepared-keys";
+import { findKey, KeyKind, NO_SLOT, tableOf, useWindow } from "./prepared-keys";
 
 const KEY: usize = memory.data(144, 16);
 const SUM: usize = memory.data(144, 16);
@@ -29,7 +29,7 @@ export function verifyEcdsa(
   signatureLength: u32,
 ): bool {
   if (SIMD != 0 && curve == <u32>Curve.P256 && signatureLength == 64) {
-    const slot = findKey(publicKey);
+    const slot = findKey(KeyKind.P256, publicKey);
     const window = slot == NO_SLOT ? 0 : useWindow(slot);
     if (window != 0) {
       const item = itemOf(0);

@@ -16,8 +16,10 @@ import {
   POINT_BYTES,
 } from "../curve/edwards25519";
 import { compare, copy } from "../field/limbs";
-import { add, fromMontgomery, mul, toMontgomery } from "../field/montgomery";
 import { begin, finish, HashId, HASH_CONTEXT_BYTES, update } from "../hash/hash";
+import { edItemOf, verifyEdItems } from "./ed25519-lanes";
+import { reduceDigest } from "./ed25519-scalar";
+import { findKey, KeyKind, NO_SLOT, tableOf, useWindow } from "./prepared-keys";
 
 const LIMBS: u32 = 8;
 const CONTEXT: usize = memory.data(HASH_CONTEXT_BYTES, 16);
@@ -27,15 +29,39 @@ const SUM: usize = memory.data(POINT_BYTES, 16);
 const ENCODING: usize = memory.data(32, 16);
 const S: usize = memory.data(32, 16);
 const K: usize = memory.data(32, 16);
-const HIGH: usize = memory.data(32, 16);
 
 /** Whether 32 bytes are the one encoding of a point that is not of small order. */
 export function isEd25519Key(publicKey: usize): bool {
   return decodePoint(KEY, publicKey) && !isSmallOrder(KEY);
 }
 
-/** Whether the signature holds over the message; see the head of this file. */
+/** As verifyPlain; by the table of a key that was enrolled, if it has one (the same answer, sooner). */
 export function verifyEd25519(
+  publicKey: usize,
+  message: usize,
+  messageLength: u32,
+  signature: usize,
+  signatureLength: u32,
+): bool {
+  if (SIMD != 0 && signatureLength == 64) {
+    const slot = findKey(KeyKind.ED25519, publicKey);
+    const window = slot == NO_SLOT ? 0 : useWindow(slot);
+    if (window != 0) {
+      const item = edItemOf(0);
+      item.table = tableOf(slot);
+      item.key = publicKey;
+      item.message = message;
+      item.messageBytes = messageLength;
+      item.signature = signature;
+      verifyEdItems(1, window);
+      return item.valid;
+    }
+  }
+  return verifyPlain(publicKey, message, messageLength, signature, signatureLength);
+}
+
+/** Whether the signature holds over the message; see the head of this file. */
+export function verifyPlain(
   publicKey: usize,
   message: usize,
   messageLength: u32,
@@ -51,19 +77,10 @@ export function verifyEd25519(
   update(CONTEXT, publicKey, 32);
   update(CONTEXT, message, messageLength);
   finish(CONTEXT, DIGEST);
-  reduce(K, DIGEST);
+  reduceDigest(K, DIGEST);
   negate(KEY);
   doubleMultiply(SUM, S, K, KEY);
   // An encoding is written in its canonical form, so that any other R differs from it.
   encodePoint(ENCODING, SUM);
   return compare(ENCODING, signature, LIMBS) == 0 && !isSmallOrder(SUM);
-}
-
-/** out = a little-endian number of 64 bytes mod L: low + high·R, and R is 2^256 here. */
-function reduce(out: usize, digest: usize): void {
-  toMontgomery(ORDER, HIGH, digest + 32);
-  mul(ORDER, HIGH, HIGH, ORDER.square);
-  toMontgomery(ORDER, out, digest);
-  add(ORDER, out, out, HIGH);
-  fromMontgomery(ORDER, out, out);
 }

@@ -1,11 +1,13 @@
 /**
- * Keys of P-256 that are known beforehand, in slots. A key may own a table of multiples (curve/p256-table), which
- * makes its signatures many times faster to verify; how many tables there are is bounded in bytes, and the key that
+ * Keys that are known beforehand, in slots: ECDSA P-256 and Ed25519. A key may own a table of multiples
+ * (curve/p256-table, curve/edwards-lanes), which makes its signatures many times faster to verify; how many tables there are is bounded in bytes, and the key that
  * waited longest gives its table up when another needs the room. Whether a key has a table changes no answer.
  *
  * Tables lie in memory that is grown for them and never given back; a table given up is used again for one of its own
  * size. The scalar build keeps the slots and makes no tables.
  */
+import { edBaseTable, makeEdTable } from "../curve/edwards-lanes";
+import { decodePoint, isSmallOrder } from "../curve/edwards25519";
 import { P256 } from "../curve/p256";
 import { makeTable, tableBytes } from "../curve/p256-table";
 import { readPoint } from "../curve/weierstrass";
@@ -15,7 +17,14 @@ export const SLOTS_MAX: u32 = 16_384;
 /** In place of a slot: there is none. */
 export const NO_SLOT: u32 = 0xffffffff;
 
-/** How hot a key is, in windows of its table: 66 KB for a warm key, 189 KB for a hot one. */
+export const enum KeyKind {
+  /** x||y, 64 bytes. */
+  P256 = 1,
+  /** 32 bytes. */
+  ED25519 = 2,
+}
+
+/** How hot a key is: 66 KB of table for a warm key, 189 KB for a hot one. */
 export const enum Tier {
   COLD = 0,
   WARM = 1,
@@ -24,8 +33,8 @@ export const enum Tier {
 
 @unmanaged
 class Slot {
-  /** 1 where a key is held. */
-  used: u32;
+  /** KeyKind of the key held; 0 where none is. */
+  kind: u32;
   /** The table's window, 0 without a table; and its address. */
   window: u32;
   table: usize;
@@ -42,7 +51,8 @@ const SLOTS: usize = memory.data(16_384 * 96, 16);
 /** First slot of each hash, plus 1. */
 const HEADS: usize = memory.data(4096 * 4, 16);
 const HEADS_MASK: u32 = 4095;
-const POINT: usize = memory.data(96, 16);
+const POINT: usize = memory.data(128, 16);
+const KEYED: usize = memory.data(64, 16);
 
 let slots: u32 = 0;
 let freeSlots: u32 = 0;
@@ -62,8 +72,27 @@ function slotOf(index: u32): Slot {
   return changetype<Slot>(SLOTS + <usize>index * SLOT_BYTES);
 }
 
-export function windowOf(tier: u32): u32 {
-  return tier == <u32>Tier.HOT ? 7 : tier == <u32>Tier.WARM ? 5 : 0;
+/** Bits of a window of the table. */
+function windowOf(kind: u32, tier: u32): u32 {
+  if (tier == <u32>Tier.COLD) return 0;
+  if (kind == <u32>KeyKind.P256) return tier == <u32>Tier.HOT ? 7 : 5;
+  return tier == <u32>Tier.HOT ? 6 : 4;
+}
+
+/** Bytes of the room of a table: that of the larger kind, so that one kind may take over the other's. */
+function roomBytes(tier: u32): u32 {
+  return tableBytes(windowOf(KeyKind.P256, tier));
+}
+
+function tierOf(slot: Slot): u32 {
+  if (slot.window == 0) return Tier.COLD;
+  return slot.window == windowOf(slot.kind, Tier.HOT) ? Tier.HOT : Tier.WARM;
+}
+
+/** Copies a key into KEYED, with zeros behind a short one. */
+function pad(kind: u32, key: usize): void {
+  memory.fill(KEYED, 0, 64);
+  memory.copy(KEYED, key, kind == <u32>KeyKind.P256 ? 64 : 32);
 }
 
 /** Limits the bytes of all tables from now on; what is held already stays. */
@@ -76,34 +105,42 @@ export function keyBytes(): u32 {
   return bytesUsed;
 }
 
-/** FNV-1a over the 64 bytes. */
-function headOf(key: usize): usize {
-  let hash: u32 = 0x811c9dc5;
+/** FNV-1a over the kind and 64 bytes. */
+function headOf(kind: u32, key: usize): usize {
+  let hash: u32 = (0x811c9dc5 ^ kind) * 0x01000193;
   for (let i: usize = 0; i < 64; ++i) hash = (hash ^ <u32>load<u8>(key + i)) * 0x01000193;
   return HEADS + <usize>(((hash ^ (hash >> 16)) & HEADS_MASK) << 2);
 }
 
-/** The slot of a key, x||y, or NO_SLOT. */
-export function findKey(key: usize): u32 {
+/** The slot of a key, or NO_SLOT. */
+export function findKey(kind: u32, key: usize): u32 {
   if (slots == 0) return NO_SLOT;
-  let next = load<u32>(headOf(key));
+  pad(kind, key);
+  let next = load<u32>(headOf(kind, KEYED));
   while (next != 0) {
     const slot = slotOf(next - 1);
-    if (memory.compare(changetype<usize>(slot) + KEY, key, 64) == 0) return next - 1;
+    const same = memory.compare(changetype<usize>(slot) + KEY, KEYED, 64) == 0;
+    if (same && slot.kind == kind) return next - 1;
     next = slot.next;
   }
   return NO_SLOT;
 }
 
+/** Kind of the key in a slot. */
+export function kindOf(index: u32): u32 {
+  assert(index < SLOTS_MAX && slotOf(index).kind != 0);
+  return slotOf(index).kind;
+}
+
 /** Address of the key in a slot. */
 export function keyOf(index: u32): usize {
-  assert(index < SLOTS_MAX && slotOf(index).used == 1);
+  assert(index < SLOTS_MAX && slotOf(index).kind != 0);
   return changetype<usize>(slotOf(index)) + KEY;
 }
 
 /** The window of a slot's table, 0 without one, and its address. Counts as a use. */
 export function useWindow(index: u32): u32 {
-  assert(index < SLOTS_MAX && slotOf(index).used == 1);
+  assert(index < SLOTS_MAX && slotOf(index).kind != 0);
   slotOf(index).stamp = ++stamp;
   return slotOf(index).window;
 }
@@ -112,28 +149,31 @@ export function tableOf(index: u32): usize {
   return slotOf(index).table;
 }
 
+/** Reads a key into POINT; false when its value is no key. */
+function readKey(kind: u32, key: usize): bool {
+  if (kind == <u32>KeyKind.P256) return readPoint(P256, POINT, key);
+  assert(kind == <u32>KeyKind.ED25519);
+  return decodePoint(POINT, key) && !isSmallOrder(POINT);
+}
+
 /**
- * Takes a key (x||y) in and returns its slot: the one it already has, or a new one. NO_SLOT when it is no point of
- * the curve, or all slots are taken. A tier asks for a table; it gets the best that the limit has room for.
+ * Takes a key in and returns its slot: the one it already has, or a new one. NO_SLOT when it is no key, or all slots
+ * are taken. A tier asks for a table; it gets the best that the limit has room for.
  */
-export function enrollP256(key: usize, tier: u32): u32 {
-  if (!readPoint(P256, POINT, key)) return NO_SLOT;
-  let index = findKey(key);
+export function enrollKey(kind: u32, key: usize, tier: u32): u32 {
+  if (!readKey(kind, key)) return NO_SLOT;
+  let index = findKey(kind, key);
   if (index == NO_SLOT) {
-    if (freeSlots != 0) {
-      index = freeSlots - 1;
-      freeSlots = slotOf(index).next;
-    } else {
-      if (slots == SLOTS_MAX) return NO_SLOT;
-      index = slots++;
-    }
+    index = takeSlot();
+    if (index == NO_SLOT) return NO_SLOT;
+    pad(kind, key);
     const slot = slotOf(index);
-    const head = headOf(key);
-    slot.used = 1;
+    const head = headOf(kind, KEYED);
+    slot.kind = kind;
     slot.window = 0;
     slot.table = 0;
     slot.next = load<u32>(head);
-    memory.copy(changetype<usize>(slot) + KEY, key, 64);
+    memory.copy(changetype<usize>(slot) + KEY, KEYED, 64);
     store<u32>(head, index + 1);
   }
   const slot = slotOf(index);
@@ -142,15 +182,26 @@ export function enrollP256(key: usize, tier: u32): u32 {
   return index;
 }
 
+function takeSlot(): u32 {
+  if (freeSlots != 0) {
+    const index = freeSlots - 1;
+    freeSlots = slotOf(index).next;
+    return index;
+  }
+  return slots == SLOTS_MAX ? NO_SLOT : slots++;
+}
+
 /** Gives a key up, its table first; the slot may then be another key's. */
-export function forgetP256(index: u32): void {
+export function forgetKey(index: u32): void {
   const key = keyOf(index);
   const slot = slotOf(index);
   dropTable(slot);
-  let link = headOf(key);
-  while (load<u32>(link) != index + 1) link = changetype<usize>(slotOf(load<u32>(link) - 1)) + NEXT;
+  let link = headOf(slot.kind, key);
+  while (load<u32>(link) != index + 1) {
+    link = changetype<usize>(slotOf(load<u32>(link) - 1)) + NEXT;
+  }
   store<u32>(link, slot.next);
-  slot.used = 0;
+  slot.kind = 0;
   memory.fill(key, 0, 64);
   slot.next = freeSlots;
   freeSlots = index + 1;
@@ -158,20 +209,24 @@ export function forgetP256(index: u32): void {
 
 /** Makes a better table for the slot, if there is room for one. */
 function raise(slot: Slot, tier: u32): void {
-  for (; tier > 0 && windowOf(tier) > slot.window; --tier) {
+  for (; tier > tierOf(slot); --tier) {
     const table = takeRoom(tier, slot);
     if (table == 0) continue;
     dropTable(slot);
     slot.table = table;
-    slot.window = windowOf(tier);
-    makeTable(table, slot.window, POINT);
+    slot.window = windowOf(slot.kind, tier);
+    if (slot.kind == <u32>KeyKind.P256) makeTable(table, slot.window, POINT);
+    else {
+      edBaseTable();
+      makeEdTable(table, slot.window, POINT);
+    }
     return;
   }
 }
 
 function dropTable(slot: Slot): void {
   if (slot.window == 0) return;
-  if (slot.window == windowOf(Tier.HOT)) {
+  if (tierOf(slot) == <u32>Tier.HOT) {
     store<usize>(slot.table, freeHot);
     freeHot = slot.table;
   } else {
@@ -186,12 +241,12 @@ function dropTable(slot: Slot): void {
 function takeRoom(tier: u32, asking: Slot): usize {
   let table = takeFree(tier);
   if (table != 0) return table;
-  const bytes = tableBytes(windowOf(tier));
+  const bytes = roomBytes(tier);
   if (bytes <= bytesMax && bytesUsed <= bytesMax - bytes) {
     table = takeFresh(bytes);
     if (table != 0) return table;
   }
-  const oldest = findOldest(windowOf(tier), asking);
+  const oldest = findOldest(tier, asking);
   if (oldest == NO_SLOT) return 0;
   dropTable(slotOf(oldest));
   return takeFree(tier);
@@ -221,13 +276,13 @@ function takeFresh(bytes: u32): usize {
   return table;
 }
 
-/** The slot with a table of this window that was used the longest time ago. */
-function findOldest(window: u32, asking: Slot): u32 {
+/** The slot with a table of this tier that was used the longest time ago. */
+function findOldest(tier: u32, asking: Slot): u32 {
   let oldest = NO_SLOT;
   let since: u64 = u64.MAX_VALUE;
   for (let index: u32 = 0; index < slots; ++index) {
     const slot = slotOf(index);
-    if (slot.window != window || slot.stamp >= since || slot == asking) continue;
+    if (tierOf(slot) != tier || slot.stamp >= since || slot == asking) continue;
     oldest = index;
     since = slot.stamp;
   }

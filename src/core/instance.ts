@@ -18,8 +18,8 @@ export interface Exports {
   decide(length: number, flags: number): void;
   appraiseQuote(length: number): void;
   appraisal(): number;
-  enrollP256(key: number, tier: number): number;
-  forgetP256(slot: number): void;
+  enrollKey(kind: number, key: number, tier: number): number;
+  forgetKey(slot: number): void;
   keyBytes(): number;
   limitKeyBytes(bytes: number): void;
   verifyChecks(checks: number, count: number, answers: number): void;

@@ -1,7 +1,7 @@
 /**
  * Keys that are known beforehand, and many signatures at once. A handle stands for a key that was checked; for P-256
- * the core also keeps a table of its multiples, of the size that the tier asks for and the limit allows, which makes
- * its signatures several times faster to verify. What is answered never depends on tables, order or batch size.
+ * and Ed25519 the core also keeps a table of its multiples, of the size that the tier asks for and the limit allows,
+ * which makes its signatures several times faster to verify. What is answered never depends on tables, order or batch size.
  */
 import { CoreError } from "./errors.ts";
 import { type Exports, place, take } from "./instance.ts";
@@ -24,6 +24,7 @@ export interface SignatureCheck {
 
 /** The numbers of assembly/sig/prepared-keys.ts. */
 const TIERS: Readonly<Record<Tier, number>> = { cold: 0, warm: 1, hot: 2 };
+const KINDS = { p256: 1, ed25519: 2 } as const;
 const NO_SLOT = 0xffffffff;
 const P256_BYTES = 32;
 /** A check as the core reads it: slot, hash, message and its length, signature and its length. */
@@ -85,7 +86,7 @@ export class Keys {
     this.#holders.set(entry.slot, left);
     if (left > 0) return;
     this.#holders.delete(entry.slot);
-    core.forgetP256(entry.slot);
+    core.forgetKey(entry.slot);
   }
 
   /**
@@ -149,7 +150,7 @@ export class Keys {
     return entry;
   }
 
-  /** Puts a P-256 key into a slot of this instance, which may be a new one after a trap. */
+  /** Puts a key into a slot of this instance, which may be a new one after a trap. */
   #settle(core: Exports, entry: Entry): void {
     if (entry.core === core) return;
     if (this.#core !== core) {
@@ -161,16 +162,24 @@ export class Keys {
     }
     entry.core = core;
     entry.slot = null;
-    const { key } = entry;
-    if (!("y" in key) || key.x.length !== P256_BYTES) return;
-    const point = new Uint8Array(2 * P256_BYTES);
-    point.set(key.x);
-    point.set(key.y, P256_BYTES);
-    const slot = core.enrollP256(place(core, [point])[0] ?? 0, entry.tier) >>> 0;
+    const known = slotKey(entry.key);
+    if (known === null) return;
+    const slot = core.enrollKey(known.kind, place(core, [known.bytes])[0] ?? 0, entry.tier) >>> 0;
     if (slot === NO_SLOT) return;
     entry.slot = slot;
     this.#holders.set(slot, (this.#holders.get(slot) ?? 0) + 1);
   }
+}
+
+/** The key as the core keeps it in a slot; null for kinds that it does not keep. */
+function slotKey(key: PublicKey): { kind: number; bytes: Uint8Array } | null {
+  if ("n" in key) return null;
+  if (!("y" in key)) return { kind: KINDS.ed25519, bytes: key.x };
+  if (key.x.length !== P256_BYTES) return null;
+  const bytes = new Uint8Array(2 * P256_BYTES);
+  bytes.set(key.x);
+  bytes.set(key.y, P256_BYTES);
+  return { kind: KINDS.p256, bytes };
 }
 
 const aligned = (length: number): number => (length + 15) & ~15;
@@ -205,7 +214,7 @@ function verifyTogether(
   for (const [row, index] of group.entries()) {
     const check = ready[index];
     const [message = 0, signature = 0] = addresses.slice(2 * row, 2 * row + 2);
-    const hash = check?.prepared.p256?.hash ?? 0;
+    const hash = check?.prepared.hash ?? 0;
     const slot = check?.entry?.slot ?? NO_SLOT;
     const lengths = [check?.message.length ?? 0, check?.signature.length ?? 0] as const;
     records.set([slot, hash, message, lengths[0], signature, lengths[1]], row * 6);

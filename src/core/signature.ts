@@ -88,8 +88,8 @@ function ecKey(key: PublicKey, width: number): Uint8Array {
 export interface Prepared {
   /** Verifies it alone. */
   verify(core: Exports): boolean;
-  /** For ECDSA over P-256, which may also be verified among others: x||y and the hash's number. */
-  readonly p256: { readonly key: Uint8Array; readonly hash: number } | null;
+  /** The hash's number, 0 where the scheme has its own. */
+  readonly hash: number;
 }
 
 /**
@@ -118,7 +118,7 @@ export function prepareCheck(
       const [k = 0, m = 0, s = 0] = place(core, [point, message, signature]);
       return core.verifyEcdsaMessage(curve.id, id, k, m, message.length, s, signature.length) === 1;
     };
-    return { verify, p256: scheme.curve === "P-256" ? { key: point, hash: id } : null };
+    return { verify, hash: id };
   }
   if (scheme.type === "ed25519") {
     const x = ed25519Key(key);
@@ -126,12 +126,12 @@ export function prepareCheck(
       const [k = 0, m = 0, s = 0] = place(core, [x, message, signature]);
       return core.verifyEd25519Message(k, m, message.length, s, signature.length) === 1;
     };
-    return { verify, p256: null };
+    return { verify, hash: 0 };
   }
   if (scheme.type !== "rsassa" && scheme.type !== "rsapss") {
     throw new CoreError("input", `There is no scheme "${String((scheme as Scheme).type)}".`);
   }
-  return { verify: prepareRsa(scheme, rsaKey(key), message, signature), p256: null };
+  return { verify: prepareRsa(scheme, rsaKey(key), message, signature), hash: hashId(scheme.hash) };
 }
 
 function ed25519Key(key: PublicKey): Uint8Array {

@@ -19,6 +19,7 @@ const p = fieldOf(CURVE);
 const G = baseOf(CURVE).BASE;
 const [INVALID, VALID, UNDECIDED] = [0, 1, 2];
 const WINDOW = 7;
+const P256 = 1;
 const WARM = 1;
 const HOT = 2;
 
@@ -68,7 +69,7 @@ describe("sig/p256-batch, simd", () => {
   function answers(triples: readonly Triple[], tier = HOT): number[] {
     core.reset();
     const items = triples.map(({ key, digest, signature }) => {
-      const slot = core.call("enrollP256", core.put(key), tier) >>> 0;
+      const slot = core.call("enrollKey", P256, core.put(key), tier) >>> 0;
       expect(slot).not.toBe(0xffffffff);
       return [slot, core.put(digest), digest.length, core.put(signature)] as const;
     });
@@ -78,7 +79,7 @@ describe("sig/p256-batch, simd", () => {
     }
     core.call("verifyItems", triples.length, tier === HOT ? 7 : 5);
     const found = triples.map((_, i) => core.get(core.call("itemOf", i) + 16, 1)[0] ?? -1);
-    for (const slot of new Set(items.map(([slot]) => slot))) core.call("forgetP256", slot);
+    for (const slot of new Set(items.map(([slot]) => slot))) core.call("forgetKey", slot);
     return found;
   }
 

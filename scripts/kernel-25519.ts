@@ -1,0 +1,96 @@
+/**
+ * Writes assembly/field/f25519-lanes.generated.ts: multiplication modulo p = 2^255 - 19 in four lanes (kernel-lanes
+ * explains numbers and vectors). Numbers stand as they are: the columns from 2^260 on count 2^260 mod p = 608 each.
+ *
+ * Limbs come out balanced, within 2^12 and a little, so that sums and differences of two results may be multiplied:
+ * 20 products of 2^13 each way stay below 2^31 - 2^29.
+ */
+import {
+  BITS,
+  halves,
+  LIMBS,
+  load,
+  op,
+  PAIRS,
+  preamble,
+  product,
+  QUOTIENT,
+  quad,
+  set,
+  store,
+} from "./kernel-lanes.ts";
+
+const sum = (terms: readonly string[]): string => terms.reduce((all, term) => op("add", all, term));
+
+/** Limb and carry of t: limb = t - carry·2^bits, balanced around zero. */
+function divide(bits: number, half: string): string[] {
+  return [
+    `  carry = ${op("shr_s", op("add", "t", half), bits)};`,
+    `  t = ${op("sub", "t", op("shl", "carry", bits))};`,
+  ];
+}
+
+/** Carries through the columns from 20 on, and keeps them times 608. */
+function upper(): string[] {
+  const lines: string[] = [];
+  for (let k = LIMBS; k < 2 * LIMBS; k++) {
+    const terms = halves(k);
+    if (k > LIMBS) terms.push("carry");
+    lines.push(`  t = ${sum(terms)};`);
+    // The topmost column is a carry alone, below 2^19, and takes no limb off.
+    if (k < 2 * LIMBS - 1) lines.push(...divide(BITS, "half"));
+    lines.push(store("s", QUOTIENT + k - LIMBS, op("mul", "t", "fold")));
+  }
+  return lines;
+}
+
+/** Adds them to the columns below, carries, and brings what is above 2^255 round once more, times 19. */
+function lower(): string[] {
+  const lines: string[] = [];
+  for (let k = 0; k < LIMBS; k++) {
+    const terms = [...halves(k), load("s", QUOTIENT + k)];
+    if (k > 0) terms.push("carry");
+    lines.push(`  t = ${sum(terms)};`);
+    const top = k === LIMBS - 1;
+    lines.push(
+      ...(top ? divide(255 - BITS * (LIMBS - 1), "v128.load(HALF_TOP)") : divide(BITS, "half")),
+    );
+    lines.push(set(`r${k}`, "t"));
+  }
+  lines.push(`  t = ${op("add", "r0", op("mul", "carry", "v128.load(NINETEEN)"))};`);
+  lines.push(...divide(BITS, "half"), set("q0", "t"));
+  lines.push(`  t = ${op("add", "r1", "carry")};`);
+  lines.push(...divide(BITS, "half"), set("q1", "t"));
+  lines.push(set("q2", op("add", "r2", "carry")));
+  return lines;
+}
+
+/** The text of assembly/field/f25519-lanes.generated.ts. */
+export function f25519Kernels(): string {
+  const limb = (k: number): string => (k < 3 ? `q${k}` : `r${k}`);
+  const packed = Array.from({ length: PAIRS }, (_, j) => {
+    const low = `v128.and(${limb(2 * j)}, low)`;
+    return store("out", j, `v128.or(${low}, ${op("shl", limb(2 * j + 1), 16)})`);
+  });
+  return [
+    ...preamble("kernel-25519.ts").filter((line) => !line.startsWith("const MASK")),
+    quad("HALF", 2 ** (BITS - 1)),
+    quad("HALF_TOP", 2 ** (254 - BITS * (LIMBS - 1))),
+    quad("FOLD", 608),
+    quad("NINETEEN", 19),
+    "",
+    "/** out = a·b in each lane, within 0.51·p. out may be an operand. */",
+    "export function mul(out: usize, a: usize, b: usize): void {",
+    ...product(),
+    "  const half = v128.load(HALF);",
+    "  const fold = v128.load(FOLD);",
+    "  const low = v128.load(LOW);",
+    "  let carry: v128;",
+    "  let t: v128;",
+    ...upper(),
+    ...lower(),
+    ...packed,
+    "}",
+    "",
+  ].join("\n");
+}
