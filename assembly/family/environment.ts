@@ -14,10 +14,10 @@ import { check, deny } from "../findings";
 import { Code, limits } from "../generated";
 import * as node from "../grant/node";
 import { HashId, hash } from "../hash/hash";
-import { judgePcrs } from "../policy/pcr-rules";
+import { hasPcrFault, judgePcrs } from "../policy/pcr-rules";
 import { count as policyCount, policyAt } from "../policy/reference";
 import { attest, parseAttest } from "../tpm/attest";
-import { judgeClock, judgeFirmware } from "../tpm/clock";
+import { judgeCounters, judgeFirmware, judgeSafe } from "../tpm/clock";
 import { bindValues, parseSelection } from "../tpm/pcr";
 import { verifyQuote } from "../tpm/signature";
 import { hasKey } from "./identity";
@@ -47,9 +47,7 @@ export function judgeEnvironment(hasPolicies: bool): bool {
 }
 
 function judgeSignature(): bool {
-  const code = verifyQuote(evidence.attest, evidence.signature);
-  if (code != Code.NONE) deny(code);
-  return code == Code.NONE;
+  return note(verifyQuote(evidence.attest, evidence.signature));
 }
 
 /** The longest tree that a path of `limits.pathHashes` hashes can prove. */
@@ -92,22 +90,26 @@ function answersRequest(): bool {
 function judgeValues(): bool {
   let code = parseSelection();
   if (code == Code.NONE) code = bindValues(evidence.values);
+  return note(code);
+}
+
+/** Records what a check found; true where it found nothing. */
+function note(code: Code): bool {
   if (code != Code.NONE) deny(code);
   return code == Code.NONE;
 }
 
 /** Counters at enrollment are a floor, and so is what this verifier has seen since. */
 function judgeTime(): bool {
-  let code = judgeClock(node.resetCount, node.restartCount, node.clock);
-  if (code == Code.NONE && context.hasCounters) {
-    code = judgeClock(context.resetCount, context.restartCount, context.clock);
+  let holds = note(judgeSafe());
+  holds = note(judgeCounters(node.resetCount, node.restartCount, node.clock)) && holds;
+  if (context.hasCounters) {
+    const seen = judgeCounters(context.resetCount, context.restartCount, context.clock);
+    holds = note(seen) && holds;
   }
-  if (code != Code.NONE) deny(code);
   let firmware = max(node.firmwareVersion, context.hasCounters ? context.firmwareVersion : 0);
   for (let i: u32 = 0; i < policyCount; i++) firmware = max(firmware, policyAt(i).minimumFirmware);
-  const floor = judgeFirmware(firmware);
-  if (floor != Code.NONE) deny(floor);
-  return code == Code.NONE && floor == Code.NONE;
+  return note(judgeFirmware(firmware)) && holds;
 }
 
 /** Every policy, each over the values of the signed selection alone. */
@@ -117,9 +119,10 @@ function judgeRules(): bool {
     const p = policyAt(i);
     holds = check(!p.hasEventLogRules, Code.ENVIRONMENT_EVENTLOG_UNSUPPORTED) && holds;
     holds = check(!p.hasImaRules, Code.ENVIRONMENT_IMA_UNSUPPORTED) && holds;
-    const code = judgePcrs(p.pcrs);
-    if (code != Code.NONE) deny(code);
-    holds = code == Code.NONE && holds;
+    holds = judgePcrs(p.pcrs) == Code.NONE && holds;
+    for (let code = Code.ENVIRONMENT_PCR_EMPTY; code <= Code.ENVIRONMENT_PCR_MISMATCH; code++) {
+      if (hasPcrFault(code)) deny(code);
+    }
   }
   return holds;
 }
