@@ -30,10 +30,11 @@ import { judgeReplay } from "./family/replay";
 import { FOUND, clearFindings, deny, first } from "./findings";
 import { Code, FAMILIES, Family } from "./generated";
 import * as chain from "./grant/chain";
-import { judgeLineage, judgeRevocation, judgeSignatures, judgeWindows, openChain } from "./grant/chain";
+import { judgeRevocation, judgeSignatures, judgeWindows, openChain } from "./grant/chain";
 import * as charter from "./grant/charter";
 import { Decision } from "./grant/claims";
 import { elementAt } from "./grant/element";
+import { judgeLineage } from "./grant/lineage";
 import * as node from "./grant/node";
 import * as snapshot from "./grant/snapshot";
 import { openStatus } from "./grant/status";
@@ -163,7 +164,7 @@ function judgeNode(): void {
   if (policy.hasJob) formRequest();
   const hasRequest = (out().facts & fact.REQUEST) != 0;
   settle(Family.IDENTITY, judgeIdentity(hasNode, hasRequest));
-  if (goesOn()) settle(Family.LINEAGE, judgeLineage());
+  if (goesOn()) settle(Family.LINEAGE, judgeLineage(chain.count));
   if (goesOn() && hasNode) judgeRevoked();
   if (goesOn() && hasNode && hasRequest) {
     settle(Family.ENVIRONMENT, judgeEnvironment(policy.hasPolicies));

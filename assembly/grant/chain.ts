@@ -149,11 +149,6 @@ export function judgeAudience(): bool {
   return check(inside, Code.IDENTITY_AUDIENCE);
 }
 
-/** lineage: a grant alone needs nothing; links are not judged by this version. */
-export function judgeLineage(): bool {
-  return check(count == 1, Code.LINEAGE_UNSUPPORTED);
-}
-
 /** revocation of the elements and of the node, by the list that `openStatus` read, and by the epoch. */
 export function judgeRevocation(): bool {
   let holds = true;

@@ -159,7 +159,7 @@ function readPrivate(r: Reader, e: Element, key: i64): void {
   if (key == claim.SCOPE) readScope(r, e.scope, e.isGrant);
   else if (key == claim.POLICIES) e.policies = readNames(r, 1, limits.policies);
   else if (key == claim.PARENT) e.parent = r.digest();
-  else if (key == claim.DEPTH) e.depth = <u32>r.uint(limits.elements - 1);
+  else if (key == claim.DEPTH) e.depth = readDepth(r);
   else if (key == claim.MAX_DEPTH) e.maxDepth = <u32>r.uint(limits.elements - 1);
   else if (key == claim.VALIDATION) readValidation(r, e);
   else if (key == claim.GOVERNANCE) readGovernance(r, e);
@@ -167,6 +167,13 @@ function readPrivate(r: Reader, e: Element, key: i64): void {
   else if (key == claim.STATUS_INDEX) e.statusIndex = r.uint();
   else if (key == claim.AUDIENCE) readAudience(r, e);
   else e.decision = <u8>r.uint(Decision.PLANE);
+}
+
+/** Only a grant stands at depth 0, and it does not say so. */
+function readDepth(r: Reader): u32 {
+  const depth = <u32>r.uint(limits.elements - 1);
+  r.require(depth >= 1);
+  return depth;
 }
 
 function readValidation(r: Reader, e: Element): void {

@@ -34,6 +34,7 @@ const RENEW = "Fetch the newest snapshot, or renew it with `portcullis snapshot 
 const REISSUE = "Have the grant issued again with `portcullis authorize`.";
 const JOB =
   "Run exactly what the grant names (`portcullis inspect` shows it), or have a new grant issued.";
+const DELEGATE = "Have it delegated again, within the parent, with `portcullis delegate`.";
 const ENROLL = "Enroll this machine again with `portcullis enroll`.";
 const AGENT =
   "Ask again; if it persists, `portcullis doctor` checks the TPM and the evidence it gives.";
@@ -117,7 +118,7 @@ export const CODES = {
   ),
   "signature.unknown-key": row(
     "An element is signed by a key that may not sign it.",
-    "Have it signed by authority keys of the current charter.",
+    "Have a grant signed by authority keys of the current charter, a link by its parent's holder.",
   ),
   "signature.invalid": row(
     "A signature of an element does not verify: it was altered, or signed by another key.",
@@ -242,9 +243,24 @@ export const CODES = {
     "Sign the request with the key that the grant names (--key).",
   ),
 
-  "lineage.unsupported": row(
-    "The chain has a link; this version judges chains of one grant.",
-    "Present a grant alone.",
+  "lineage.parent": row(
+    "A link names another parent than the element before it.",
+    "Present the links in order, each under the element it was delegated from.",
+  ),
+  "lineage.depth": row(
+    "A link stands deeper than its parent may be delegated, or raises the depth.",
+    DELEGATE,
+  ),
+  "lineage.subject": row("A link has another subject than its parent.", DELEGATE),
+  "lineage.class": row("A link claims another class than its parent.", DELEGATE),
+  "lineage.window": row("A link is valid at a time when its parent is not.", DELEGATE),
+  "lineage.epoch": row("A link claims an older epoch than its parent.", DELEGATE),
+  "lineage.scope": row("A link allows a job that its parent does not.", DELEGATE),
+  "lineage.policies": row("A link drops or reorders policies that its parent names.", DELEGATE),
+  "lineage.audience": row("A link is for nodes that its parent is not for.", DELEGATE),
+  "lineage.decision": row(
+    "A link leaves to the gate what its parent leaves to the plane.",
+    DELEGATE,
   ),
 
   "revocation.missing": retry("No status list was presented.", RENEW),

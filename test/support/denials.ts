@@ -5,6 +5,8 @@
 import type { Code } from "../../src/core/index.ts";
 import { type CborMap, encode } from "../../src/wire/cbor.ts";
 import { type Signer, thumbprint } from "../../src/wire/keys.ts";
+import type { Link } from "../../src/wire/objects.ts";
+import { chain } from "./chains.ts";
 import { DAY, HOUR, NOW, PCRS, text } from "./domain.ts";
 import { seeded } from "./keys.ts";
 import type { CaseOverrides, World } from "./world.ts";
@@ -45,20 +47,11 @@ const gap: Make = async (world) => {
   return world.caseBytes({ evidence: { charters: [charter.bytes, next.bytes] } });
 };
 
-/** A link under the grant, signed by the agent whom the grant names. */
-const linked = async (world: World, overrides: CaseOverrides = {}): Promise<Uint8Array> => {
-  const { grant } = await world.build(overrides);
-  const { scope: _scope, policies: _policies, statusIndex: _index, ...rest } = world.grant();
-  const { maxDepth: _depth, policyValidation: _validation, audience: _audience, ...claims } = rest;
-  const cnf = { node: "executing" } as const;
-  const link = await world.make("link", { ...claims, cnf, parent: grant.digest, depth: 1 });
-  const element = (digest: Uint8Array) => ({ element: digest, count: 0 });
-  return world.caseBytes({
-    ...overrides,
-    evidence: { elements: [grant.bytes, link.bytes], proof: null },
-    context: { uses: [element(grant.digest), element(link.digest)] },
-  });
-};
+/** A chain of one link with these claims, under a grant with those. */
+const linked =
+  (claims: Partial<Link>, overrides: CaseOverrides = {}): Make =>
+  (world) =>
+    chain(world, [{ claims }], overrides);
 
 export const DENIALS: { readonly [code in Code]?: Make } = {
   "governance.missing": () => ({ edit: { object: { snapshot: empty } } }),
@@ -162,13 +155,29 @@ export const DENIALS: { readonly [code in Code]?: Make } = {
   "identity.audience": () => ({ grant: { audience: [Uint8Array.of(1, ...seeded("node", 16))] } }),
   "identity.proof": (w) => ({ signers: { proof: [w.signers.stranger] } }),
 
-  "lineage.unsupported": (w) => linked(w),
+  "lineage.parent": linked({ parent: seeded("another grant") }),
+  "lineage.depth": linked({}, { grant: { maxDepth: 0 } }),
+  "lineage.subject": linked({ sub: "mallory@example.test" }),
+  "lineage.class": linked({
+    governance: { epoch: 3, keyset: "authority", class: "break-glass", ticket: null },
+  }),
+  "lineage.window": linked({ exp: NOW + HOUR + 1 }),
+  "lineage.epoch": linked({
+    governance: { epoch: 2, keyset: "authority", class: "standard", ticket: null },
+  }),
+  "lineage.scope": linked({ scope: { uses: 4 } }),
+  "lineage.policies": linked(
+    { policies: ["other"] },
+    { policies: [{}, { name: "other" }], grant: { policies: ["base"], maxDepth: 4 } },
+  ),
+  "lineage.audience": linked({ audience: "web" }),
+  "lineage.decision": linked({ decision: "local" }, { grant: { decision: "plane" } }),
 
   "revocation.missing": () => ({ evidence: { statusList: empty() } }),
   "revocation.malformed": () => ({ edit: { statusList: trailing } }),
   "revocation.list": () => ({ snapshot: { status: seeded("another list") } }),
   "revocation.artifact": () => ({ statusList: { grants: list(1, 5) } }),
-  "revocation.ancestor": (w) => linked(w, { statusList: { grants: list(1, 5) } }),
+  "revocation.ancestor": linked({}, { statusList: { grants: list(1, 5) } }),
   "revocation.node": () => ({ statusList: { nodes: list(1, 9) } }),
   "revocation.epoch": () => ({ snapshot: { epoch: 4 } }),
 

@@ -105,6 +105,8 @@ export interface CaseOverrides {
   readonly signers?: { readonly [K in SignedKind]?: Signers };
   /** Whose proof the grant asks for: the agent's key (the default), or the executing node's quote. */
   readonly holder?: "key" | "node";
+  /** Makes the links, each under the element before it. See chains.ts. */
+  readonly links?: readonly ((parent: Made) => Promise<Made>)[];
   /** Who decides: the gate (the default) or the plane. */
   readonly role?: "gate" | "plane";
   /** Whether the snapshot demands the plane's result too. */
@@ -123,6 +125,8 @@ export interface BuiltCase {
   readonly charter: Made;
   readonly snapshot: Made;
   readonly grant: Made;
+  /** The grant and its links. */
+  readonly chain: readonly Made[];
   readonly node: Made;
   readonly policies: readonly Made[];
   readonly statusList: Uint8Array;
@@ -188,7 +192,7 @@ export class World extends Domain {
       gateNonce: o.evidence?.gateNonce ?? this.gateNonce,
       planeNonce: o.evidence?.planeNonce ?? this.planeNonceOf(o),
       job: jobDigest(parts.job),
-      chain: parts.grant.digest,
+      chain: parts.leaf.digest,
       snapshot: parts.snapshot.digest,
       run: o.run ?? null,
     });
@@ -254,12 +258,16 @@ export class World extends Domain {
       ...o.grant,
     });
     const job = encodePlain("job", this.job(o.job));
+    const chain = [await signed("grant", grant)] as [Made, ...Made[]];
+    for (const link of o.links ?? []) chain.push(await link(chain.at(-1) ?? chain[0]));
     return {
       charter,
       snapshot: await signed("snapshot", snapshot),
       policies,
       statusList,
-      grant: await signed("grant", grant),
+      grant: chain[0],
+      chain,
+      leaf: chain.at(-1) ?? chain[0],
       node: await signed("node", this.node(o.node)),
       job: o.edit?.job?.(job) ?? job,
       version: snapshot.version,
@@ -299,7 +307,7 @@ export class World extends Domain {
       charters: [parts.charter.bytes],
       snapshot: parts.snapshot.bytes,
       statusList: parts.statusList,
-      elements: [parts.grant.bytes],
+      elements: parts.chain.map(({ bytes }) => bytes),
       proof: proof?.bytes ?? null,
       node: parts.node.bytes,
       job: parts.job,
@@ -349,7 +357,7 @@ export class World extends Domain {
       },
       nonce: role === "plane" ? this.planeNonce : this.gateNonce,
       node: { name: this.ak.name, counters: { ...countersOf(CLOCK), clock: CLOCK.clock - 500n } },
-      uses: [{ element: parts.grant.digest, count: o.uses ?? 0 }],
+      uses: parts.chain.map(({ digest }) => ({ element: digest, count: o.uses ?? 0 })),
       ima: null,
       purpose:
         o.purpose === "lease"
@@ -357,7 +365,7 @@ export class World extends Domain {
               kind: "lease",
               run: run ?? new Uint8Array(32),
               job: jobDigest(parts.job),
-              chain: parts.grant.digest,
+              chain: parts.leaf.digest,
             }
           : { kind: "start", parentRun: run },
       ...o.context,
