@@ -63,6 +63,20 @@ export class Core {
     }
   }
 
+  /**
+   * Decides many cases, each as `decide` would.
+   *
+   * @throws CoreError `input`, with its index, when one is no Uint8Array: before any work.
+   */
+  decideBatch(cases: readonly Uint8Array[], options: DecideOptions = {}): Verdict[] {
+    for (const [index, bytes] of cases.entries()) {
+      if (!(bytes instanceof Uint8Array)) {
+        throw new CoreError("input", "A case must be a Uint8Array.", { index });
+      }
+    }
+    return cases.map((bytes) => this.decide(bytes, options));
+  }
+
   /** Hashes bytes (at most 16 MiB). */
   hash(name: HashName, bytes: Uint8Array): Uint8Array {
     return this.run((core) => hash(core, name, bytes));
