@@ -1,0 +1,104 @@
+/** The parts of an accepted case, each of which can be replaced as bytes without signing anything anew. */
+import type { Code } from "../../../src/core/index.ts";
+import {
+  type CborKey,
+  type CborValue,
+  decode,
+  decodeTagged,
+  encode,
+  encodeTagged,
+} from "../../../src/wire/cbor.ts";
+import { COSE_SIGN, COSE_SIGN1 } from "../../../src/wire/cose.ts";
+import { world } from "./denial.ts";
+
+/** Every object, under a plane, so that a case holds all kinds but links. */
+export const built = await world.build({ plane: true });
+const whole = decode(built.bytes) as readonly CborValue[];
+const evidence = decode(built.evidenceBytes) as ReadonlyMap<CborKey, CborValue>;
+
+function caseWith(key: number, value: CborValue): Uint8Array {
+  const changed = new Map([...evidence, [key, value]]);
+  return encode([1, whole[1] ?? null, changed, built.result]);
+}
+
+export interface Part {
+  readonly bytes: Uint8Array;
+  /** The case with the part replaced. */
+  put(bytes: Uint8Array): Uint8Array;
+  /** What a part that does not parse is denied as. */
+  readonly malformed: readonly Code[];
+}
+
+const artifact: readonly Code[] = [
+  "artifact.malformed",
+  "artifact.oversized",
+  "artifact.unknown-claim",
+];
+const item = (key: number, malformed: readonly Code[], listed = false): Part => {
+  const value = evidence.get(key) ?? null;
+  const bytes = (listed ? (value as readonly CborValue[])[0] : value) as Uint8Array;
+  return { bytes, malformed, put: (changed) => caseWith(key, listed ? [changed] : changed) };
+};
+
+/** Objects that are signed, as the COSE messages they are. */
+export const SIGNED_PARTS = {
+  charter: item(1, ["governance.malformed"], true),
+  snapshot: item(2, ["governance.malformed"]),
+  grant: item(4, artifact, true),
+  policy: item(8, ["policy.malformed"], true),
+  node: item(6, ["identity.malformed"]),
+  proof: item(5, ["identity.proof"]),
+  result: {
+    bytes: built.result ?? new Uint8Array(),
+    malformed: ["plane.malformed"],
+    put: (bytes) => encode([...whole.slice(0, 3), bytes]),
+  },
+} as const satisfies { readonly [kind: string]: Part };
+export type PartKind = keyof typeof SIGNED_PARTS;
+export const PART_KINDS = Object.keys(SIGNED_PARTS) as PartKind[];
+
+/** A COSE message of four members, taken apart. */
+export type Message = readonly [
+  body: Uint8Array,
+  unprotected: CborValue,
+  payload: Uint8Array,
+  signed: CborValue,
+];
+
+export function messageOf(bytes: Uint8Array): { tag: number; message: Message } {
+  const { tag, value } = decodeTagged(bytes, [COSE_SIGN, COSE_SIGN1]);
+  return { tag, message: value as unknown as Message };
+}
+
+/** The case in which a message's members were changed. */
+export function withMessage(
+  part: Part,
+  change: (message: Message) => readonly CborValue[],
+): Uint8Array {
+  const { tag, message } = messageOf(part.bytes);
+  return part.put(encodeTagged(tag, change(message)));
+}
+
+const payloadPart = (part: Part): Part => ({
+  bytes: messageOf(part.bytes).message[2],
+  malformed: part.malformed,
+  put: (bytes) =>
+    withMessage(part, ([body, unprotected, , last]) => [body, unprotected, bytes, last]),
+});
+const headerPart = (part: Part): Part => ({
+  bytes: messageOf(part.bytes).message[0],
+  malformed: part.malformed,
+  put: (bytes) => withMessage(part, ([, ...rest]) => [bytes, ...rest]),
+});
+
+/** All that is CBOR in a case, by name. */
+export const PARTS: ReadonlyMap<string, Part> = new Map<string, Part>([
+  ...PART_KINDS.flatMap((kind): [string, Part][] => [
+    [`${kind}, message`, SIGNED_PARTS[kind]],
+    [`${kind}, protected header`, headerPart(SIGNED_PARTS[kind])],
+    [`${kind}, payload`, payloadPart(SIGNED_PARTS[kind])],
+  ]),
+  ["job", item(7, ["policy.job"])],
+  ["status list", item(3, ["revocation.malformed"])],
+  ["case", { bytes: built.bytes, malformed: ["internal.case"], put: (bytes: Uint8Array) => bytes }],
+]);
