@@ -30,9 +30,9 @@ import { addPoints, BASE_POINT, D1, FIELD, POINT_BYTES } from "./edwards25519";
 
 /** Three coordinates of 40 bytes, and 8 bytes of nothing. */
 const ENTRY_BYTES: u32 = 128;
-/** Windows of the base point's table. */
-export const BASE_WINDOW: u32 = 8;
-const BASE_TABLE: usize = memory.data(32 * 128 * 128, 16);
+/** Bits of a window of the base point's table, of 1.7 MB. */
+export const BASE_WINDOW: u32 = 10;
+const BASE_TABLE: usize = memory.data(26 * 512 * 128, 16);
 let baseReady: bool = false;
 
 const Y: usize = 160;
@@ -54,8 +54,8 @@ const G: usize = memory.data(160, 16);
 const H: usize = memory.data(160, 16);
 
 // While a table is made: its window's multiples of the base, products of their z, and single numbers.
-const MULTIPLES: usize = memory.data(128 * 128, 16);
-const CHAIN: usize = memory.data(128 * 32, 16);
+const MULTIPLES: usize = memory.data(512 * 128, 16);
+const CHAIN: usize = memory.data(512 * 32, 16);
 const INVERSE: usize = memory.data(32, 16);
 const FACTOR: usize = memory.data(32, 16);
 const AX: usize = memory.data(32, 16);

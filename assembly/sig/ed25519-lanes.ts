@@ -18,7 +18,7 @@ import { compare, copy, limb, setLimb } from "../field/limbs";
 import { begin, finish, HashId, HASH_CONTEXT_BYTES, update } from "../hash/hash";
 import { reduceDigest } from "./ed25519-scalar";
 
-/** Entries of one signature: 32 windows of the base point and 64 of a key. */
+/** Entries of one signature: 26 windows of the base point and 64 of a key. */
 const ENTRIES_MAX: u32 = 96;
 const STRIDE: u32 = 96 * 4;
 const ENTRIES: usize = memory.data(4 * 96 * 4, 16);

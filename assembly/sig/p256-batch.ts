@@ -207,14 +207,15 @@ function sumApart(window: u32): void {
   for (let group: u32 = 0; group < live; ++group) compareX(group, group, 1);
 }
 
-/** Adds three entries that sum to infinity, G + 255G - 256G, one for each of the three last lanes. */
+/** Adds three entries that sum to infinity, G + (2^w - 1)·G - 2^w·G, one for each of the three last lanes. */
 function fillUp(points: u32): u32 {
   assert((points & 3) == 1);
   const base = <u32>baseTable();
   const at = ENTRIES + ((<usize>points) << 2);
   store<u32>(at, base);
-  store<u32>(at, base + 127 * ENTRY_BYTES, 4);
-  store<u32>(at, (base + 128 * ENTRY_BYTES) | 1, 8);
+  const entries: u32 = <u32>1 << (BASE_WINDOW - 1);
+  store<u32>(at, base + (entries - 1) * ENTRY_BYTES, 4);
+  store<u32>(at, (base + entries * ENTRY_BYTES) | 1, 8);
   return points + 3;
 }
 

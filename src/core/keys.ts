@@ -5,7 +5,14 @@
  */
 import { CoreError } from "./errors.ts";
 import { type Exports, place, take } from "./instance.ts";
-import { checkKey, type Prepared, type PublicKey, prepareCheck, type Scheme } from "./signature.ts";
+import {
+  checkKey,
+  type Prepared,
+  type PublicKey,
+  pointBytes,
+  prepareCheck,
+  type Scheme,
+} from "./signature.ts";
 
 /** How often a key is used: a cold one has no table, a warm one 66 KB, a hot one 189 KB. */
 export type Tier = "cold" | "warm" | "hot";
@@ -28,7 +35,8 @@ const KINDS = { p256: 1, ed25519: 2 } as const;
 const NO_SLOT = 0xffffffff;
 const P256_BYTES = 32;
 /** A check as the core reads it: slot, hash, message and its length, signature and its length. */
-const RECORD_BYTES = 24;
+const RECORD_WORDS = 6;
+const RECORD_BYTES = 4 * RECORD_WORDS;
 const RECORDS_MAX = 1024;
 const KEY_BYTES_MAX = 0xffffffff;
 
@@ -176,17 +184,14 @@ function slotKey(key: PublicKey): { kind: number; bytes: Uint8Array } | null {
   if ("n" in key) return null;
   if (!("y" in key)) return { kind: KINDS.ed25519, bytes: key.x };
   if (key.x.length !== P256_BYTES) return null;
-  const bytes = new Uint8Array(2 * P256_BYTES);
-  bytes.set(key.x);
-  bytes.set(key.y, P256_BYTES);
-  return { kind: KINDS.p256, bytes };
+  return { kind: KINDS.p256, bytes: pointBytes(key) };
 }
 
 const aligned = (length: number): number => (length + 15) & ~15;
 
 /** How many of the checks, from the first on, fit the input region at once; at least one. */
 function fitting(core: Exports, ready: readonly Ready[], indexes: readonly number[]): number {
-  let left = core.inputBytes() - aligned(RECORDS_MAX) - RECORDS_MAX * RECORD_BYTES;
+  let left = core.inputBytes() - aligned(RECORDS_MAX) - aligned(RECORDS_MAX * RECORD_BYTES);
   let count = 0;
   for (const index of indexes.slice(0, RECORDS_MAX)) {
     const check = ready[index];
@@ -197,29 +202,33 @@ function fitting(core: Exports, ready: readonly Ready[], indexes: readonly numbe
   return Math.max(count, 1);
 }
 
-/** Verifies checks whose keys have slots. */
+/** Verifies checks whose keys have slots: records first, then answers, then messages and signatures. */
 function verifyTogether(
   core: Exports,
   ready: readonly Ready[],
   group: readonly number[],
 ): Uint8Array {
-  const records = new Uint32Array((group.length * RECORD_BYTES) / 4);
-  const answers = new Uint8Array(group.length);
-  const parts: Uint8Array[] = [new Uint8Array(records.buffer), answers];
+  const memory = new Uint8Array(core.memory.buffer);
+  const start = core.input();
+  const records = new Uint32Array(core.memory.buffer, start, group.length * RECORD_WORDS);
+  const answers = start + aligned(group.length * RECORD_BYTES);
+  let at = answers + aligned(group.length);
+  let word = 0;
   for (const index of group) {
     const check = ready[index];
-    if (check) parts.push(check.message, check.signature);
+    if (check === undefined) continue;
+    const { prepared, message, signature, entry } = check;
+    memory.set(message, at);
+    const behind = at + aligned(message.length);
+    memory.set(signature, behind);
+    records[word++] = entry?.slot ?? NO_SLOT;
+    records[word++] = prepared.hash;
+    records[word++] = at;
+    records[word++] = message.length;
+    records[word++] = behind;
+    records[word++] = signature.length;
+    at = behind + aligned(signature.length);
   }
-  const [at = 0, out = 0, ...addresses] = place(core, parts);
-  for (const [row, index] of group.entries()) {
-    const check = ready[index];
-    const [message = 0, signature = 0] = addresses.slice(2 * row, 2 * row + 2);
-    const hash = check?.prepared.hash ?? 0;
-    const slot = check?.entry?.slot ?? NO_SLOT;
-    const lengths = [check?.message.length ?? 0, check?.signature.length ?? 0] as const;
-    records.set([slot, hash, message, lengths[0], signature, lengths[1]], row * 6);
-  }
-  place(core, [new Uint8Array(records.buffer)]);
-  core.verifyChecks(at, group.length, out);
-  return take(core, out, group.length);
+  core.verifyChecks(start, group.length, answers);
+  return take(core, answers, group.length);
 }

@@ -76,11 +76,18 @@ function coordinate(value: unknown, name: string, width: number): Uint8Array {
   return value;
 }
 
-function ecKey(key: PublicKey, width: number): Uint8Array {
+/** Checks the shape of an EC key. */
+function needEcKey(key: PublicKey, width: number): asserts key is { x: Uint8Array; y: Uint8Array } {
   if (!("x" in key && "y" in key)) throw new CoreError("key.malformed", "An EC key has x and y.");
-  const both = new Uint8Array(2 * width);
-  both.set(coordinate(key.x, "x", width));
-  both.set(coordinate(key.y, "y", width), width);
+  coordinate(key.x, "x", width);
+  coordinate(key.y, "y", width);
+}
+
+/** x||y. */
+export function pointBytes(key: { readonly x: Uint8Array; readonly y: Uint8Array }): Uint8Array {
+  const both = new Uint8Array(key.x.length + key.y.length);
+  both.set(key.x);
+  both.set(key.y, key.x.length);
   return both;
 }
 
@@ -113,9 +120,9 @@ export function prepareCheck(
     const curve = Object.hasOwn(CURVES, scheme.curve) ? CURVES[scheme.curve] : undefined;
     if (!curve) throw new CoreError("input", `There is no curve "${String(scheme.curve)}".`);
     const id = hashId(scheme.hash);
-    const point = ecKey(key, curve.bytes);
+    needEcKey(key, curve.bytes);
     const verify = (core: Exports): boolean => {
-      const [k = 0, m = 0, s = 0] = place(core, [point, message, signature]);
+      const [k = 0, m = 0, s = 0] = place(core, [pointBytes(key), message, signature]);
       return core.verifyEcdsaMessage(curve.id, id, k, m, message.length, s, signature.length) === 1;
     };
     return { verify, hash: id };
@@ -176,9 +183,8 @@ function copyKey(key: PublicKey): PublicKey {
   }
   if (!("y" in key)) return { x: new Uint8Array(ed25519Key(key)) };
   needBytes(key.x, "x");
-  const both = ecKey(key, curveOf(key.x).bytes);
-  const width = both.length / 2;
-  return { x: both.slice(0, width), y: both.slice(width) };
+  needEcKey(key, curveOf(key.x).bytes);
+  return { x: key.x.slice(), y: key.y.slice() };
 }
 
 function curveOf(x: Uint8Array): (typeof CURVES)[keyof typeof CURVES] {
@@ -193,9 +199,8 @@ function holds(core: Exports, key: PublicKey): boolean {
     return core.rsaKeyOk(n, key.n.length, e, key.e.length) === 1;
   }
   if (!("y" in key)) return core.isEd25519Key(place(core, [key.x])[0] ?? 0) === 1;
-  const { id, bytes } = curveOf(key.x);
-  const [point = 0] = place(core, [ecKey(key, bytes)]);
-  return core.isOnCurve(id, point) === 1;
+  const [point = 0] = place(core, [pointBytes(key)]);
+  return core.isOnCurve(curveOf(key.x).id, point) === 1;
 }
 
 function saltOf(length: number | undefined): number {
