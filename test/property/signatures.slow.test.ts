@@ -1,0 +1,97 @@
+/**
+ * No disagreement with node:crypto over a million random and mutated (key, message, signature) triples a scheme, in
+ * every build, alone and in batches by enrolled keys. $PORTCULLIS_TRIPLES sets another number.
+ */
+import { verify } from "node:crypto";
+import { beforeAll, describe, expect, test } from "vitest";
+import { type Signed, signEcdsa, signEd25519, signRsa } from "../../bench/fixtures.ts";
+import { type Core, loadCore, type SignatureCheck } from "../../src/core/index.ts";
+import { seededRandom } from "../support/random.ts";
+
+const TRIPLES = Number(process.env.PORTCULLIS_TRIPLES ?? 1_000_000);
+const SEED = Number(process.env.PORTCULLIS_SEED ?? 11);
+const BATCH = 200;
+const BUILDS = ["simd", "scalar", "checked"] as const;
+const TIERS = ["cold", "warm", "hot"] as const;
+
+const SCHEMES: readonly (readonly [string, () => Signed[]])[] = [
+  ["ECDSA P-256", () => signEcdsa("P-256", 12, 40)],
+  ["ECDSA P-384", () => signEcdsa("P-384", 6, 40)],
+  ["Ed25519", () => signEd25519(200)],
+  ["RSASSA 2048", () => signRsa(2048, 8)],
+  ["RSASSA 3072", () => signRsa(3072, 4)],
+];
+
+interface Triple {
+  readonly base: Signed;
+  /** Whose key it is verified by. */
+  readonly owner: Signed;
+  readonly message: Uint8Array;
+  readonly signature: Uint8Array;
+}
+
+function flip(bytes: Uint8Array, random: () => number): Uint8Array {
+  const copy = bytes.slice();
+  const at = Math.floor(random() * copy.length);
+  copy[at] = (copy[at] ?? 0) ^ (1 << Math.floor(random() * 8));
+  return copy;
+}
+
+/** A signature as it is (one in four), or with its message, itself, or its key changed. */
+function mutate(pool: readonly Signed[], random: () => number): Triple {
+  const pick = (): Signed => pool[Math.floor(random() * pool.length)] ?? (pool[0] as Signed);
+  const base = pick();
+  const { message, signature } = base;
+  const same = { base, owner: base, message, signature };
+  const kind = Math.floor(random() * 8);
+  if (kind < 2) return same;
+  if (kind < 4) return { ...same, signature: flip(signature, random) };
+  if (kind === 4) return { ...same, message: flip(message, random) };
+  if (kind === 5) return { ...same, owner: pick() };
+  if (kind === 6) return { ...same, signature: pick().signature };
+  const noise = signature.map(() => Math.floor(random() * 256));
+  return { ...same, signature: random() < 0.5 ? noise : signature.map((b, i) => (i < 8 ? 0 : b)) };
+}
+
+/** What node:crypto says; ECDSA signatures are r||s for it too. */
+function oracle({ owner, message, signature }: Triple): boolean {
+  const { hash, key } = owner.native;
+  return verify(hash, message, { key, dsaEncoding: "ieee-p1363" }, signature);
+}
+
+describe.each(SCHEMES)(`%s, seed ${SEED}`, (_, make) => {
+  let cores: Core[];
+  beforeAll(async () => {
+    cores = await Promise.all(BUILDS.map((build) => loadCore({ build })));
+  });
+
+  test(`${TRIPLES} triples`, () => {
+    const random = seededRandom(SEED);
+    const pool = make();
+    const handles = cores.map((core) => {
+      const keys = new Map<object, SignatureCheck["key"]>();
+      for (const one of pool) {
+        if (keys.has(one.native.key)) continue;
+        keys.set(one.native.key, core.enrollKey(one.key, { tier: TIERS[keys.size % 3] ?? "hot" }));
+      }
+      return keys;
+    });
+    let accepted = 0;
+    for (let done = 0; done < TRIPLES; done += BATCH) {
+      const triples = Array.from({ length: BATCH }, () => mutate(pool, random));
+      const expected = triples.map((triple) => (oracle(triple) ? 1 : 0));
+      accepted += expected.filter((answer) => answer === 1).length;
+      for (const [index, core] of cores.entries()) {
+        const checks = triples.map(({ owner, message, signature }, i): SignatureCheck => {
+          // One in eight by the key itself, the others by its handle.
+          const handle = i % 8 === 0 ? undefined : handles[index]?.get(owner.native.key);
+          return { scheme: owner.scheme, key: handle ?? owner.key, message, signature };
+        });
+        expect([...core.verifyBatch(checks)], `${BUILDS[index]}, from triple ${done}`).toEqual(
+          expected,
+        );
+      }
+    }
+    expect(accepted).toBeGreaterThan(TRIPLES / 8);
+  }, 86_400_000);
+});
