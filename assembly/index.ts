@@ -6,6 +6,7 @@
 import { span, trapLine as line } from "./abi";
 import { APPRAISAL, appraiseQuote as appraise } from "./appraise";
 import { CODES, FAMILIES, limits } from "./generated";
+import { REPLAY, replayEventLog as replayEvents } from "./replay";
 import { RESULT, RESULT_BYTES, decide as decideCase } from "./verdict";
 
 export {
@@ -75,6 +76,25 @@ export function appraisal(): usize {
 export function appraiseQuote(length: u32): void {
   assert(length <= INPUT_BYTES, "the host checks the length");
   appraise(span(INPUT, length));
+}
+
+/** Address of the answer of a replay. */
+export function replay(): usize {
+  return REPLAY;
+}
+
+/** Flag of `replayEventLog`: the log is a CCEL. */
+const CCEL: u32 = 1;
+
+/** Replays the event log of `length` bytes at `input()`; records are written behind it. See replay.ts. */
+export function replayEventLog(length: u32, flags: u32): void {
+  assert(length <= limits.eventLogBytes, "the host checks the length");
+  replayEvents(span(INPUT, length), (flags & CCEL) != 0, behind(length));
+}
+
+/** The first multiple of 16 behind the input: the rest of its region is room for records. */
+function behind(length: u32): usize {
+  return INPUT + ((length + 15) & ~15);
 }
 
 /** Line of the last failed assertion, 0 if none. */

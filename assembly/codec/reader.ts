@@ -1,6 +1,7 @@
 /**
  * A bounded reader of TPM structures (TPM 2.0 Part 2 §4): big-endian, lengths from the wire never trusted. The first
- * fault latches: every later read gives zero, and `done` is false.
+ * fault latches: every later read gives zero, and `done` is false. Logs that a host keeps are little-endian, so that
+ * two readings exist in both orders.
  */
 import { Span, lenOf, ptrOf, span } from "../abi";
 
@@ -60,6 +61,16 @@ export class TpmReader {
   u64(): u64 {
     const bytes = this.take(8);
     return bytes == 0 ? 0 : bswap(load<u64>(ptrOf(bytes)));
+  }
+
+  little16(): u32 {
+    const bytes = this.take(2);
+    return bytes == 0 ? 0 : load<u16>(ptrOf(bytes));
+  }
+
+  little32(): u32 {
+    const bytes = this.take(4);
+    return bytes == 0 ? 0 : load<u32>(ptrOf(bytes));
   }
 
   /** A TPM2B: two bytes of length, then as many bytes; at most `most`. */

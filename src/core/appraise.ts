@@ -1,13 +1,11 @@
 /** One quote on its own: shapes are checked here and written in one frame, values are judged in the core. */
 import { LIMITS } from "../limits.ts";
+import { BANKS, PCRS, type Pcrs } from "./banks.ts";
 import { CODE_LIST, type Code } from "./codes.ts";
 import { CoreError } from "./errors.ts";
 import { ARRAY, BYTES, Frame, MAP, UNSIGNED } from "./frame.ts";
 import { type Exports, place, take } from "./instance.ts";
 import { type HashName, hashId, needBytes } from "./signature.ts";
-
-/** PCR values by bank and index. */
-export type Pcrs = { readonly [bank in HashName]?: { readonly [index: number]: Uint8Array } };
 
 /** For each PCR that the policy reads, the values that it allows. */
 export interface PcrPolicy {
@@ -70,14 +68,6 @@ const UNCHECKED_QUALIFIED_SIGNER = 1;
 const FOUND_AT = 8;
 const APPRAISAL_BYTES = FOUND_AT + 256;
 
-/** TPM_ALG_ID and bytes of a digest: TCG Algorithm Registry. */
-const BANKS: Readonly<Record<HashName, { readonly id: number; readonly bytes: number }>> = {
-  sha1: { id: 0x0004, bytes: 20 },
-  sha256: { id: 0x000b, bytes: 32 },
-  sha384: { id: 0x000c, bytes: 48 },
-  sha512: { id: 0x000d, bytes: 64 },
-};
-const PCRS = 24;
 /** No Name, digest or extraData is longer (Part 2 §10.4): one byte more is as wrong as a million. */
 const FIELD_MAX = 66;
 

@@ -1,7 +1,9 @@
 /** `portcullis/core`: the decision, and the arithmetic under it. Needs nothing of Node. */
-export type { Appraisal, ClockFloor, PcrPolicy, Pcrs, Quote } from "./appraise.ts";
+export type { Appraisal, ClockFloor, PcrPolicy, Quote } from "./appraise.ts";
+export type { Pcrs } from "./banks.ts";
 export { CODE_LIST, CODES, type Code, FAMILIES, type Family, familyOf } from "./codes.ts";
 export { CoreError, type CoreErrorCode } from "./errors.ts";
+export type { EventLogOptions, EventLogReplay, LogEvent } from "./eventlog.ts";
 export { KeyHandle, type SignatureCheck, type Tier } from "./keys.ts";
 export {
   Core,

@@ -20,6 +20,8 @@ export interface Exports {
   appraisal(): number;
   enrollKey(kind: number, key: number, tier: number): number;
   forgetKey(slot: number): void;
+  replay(): number;
+  replayEventLog(length: number, flags: number): void;
   keyBytes(): number;
   limitKeyBytes(bytes: number): void;
   verifyChecks(checks: number, count: number, answers: number): void;

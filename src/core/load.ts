@@ -2,6 +2,7 @@
 import { LIMITS } from "../limits.ts";
 import { type Appraisal, appraiseQuote, type Quote } from "./appraise.ts";
 import { CoreError } from "./errors.ts";
+import { type EventLogOptions, type EventLogReplay, replayEventLog } from "./eventlog.ts";
 import { type Exports, Instance, place } from "./instance.ts";
 import { type KeyHandle, Keys, type SignatureCheck, type Tier } from "./keys.ts";
 import { type HashName, hash, needBytes, type PublicKey } from "./signature.ts";
@@ -111,10 +112,25 @@ export class Core {
     return this.run((core) => appraiseQuote(core, quote));
   }
 
+  /**
+   * Replays a boot event log; see eventlog.ts. It proves nothing: no quote is compared.
+   *
+   * @throws CoreError `eventlog.malformed`, `input`.
+   */
+  replayEventLog(log: Uint8Array, options: EventLogOptions = {}): EventLogReplay {
+    return sound(this.run((core) => replayEventLog(core, log, options)));
+  }
+
   /** Runs `work` on the instance, which is discarded after a trap. */
   protected run<T>(work: (core: Exports) => T): T {
     return this.#instance.run(work);
   }
+}
+
+/** Throws what is malformed, outside of `run`, which would discard the instance. */
+function sound<T>(answer: T | CoreError): T {
+  if (answer instanceof CoreError) throw answer;
+  return answer;
 }
 
 async function packaged(build: "simd" | "scalar" | "checked"): Promise<Uint8Array<ArrayBuffer>> {

@@ -10,6 +10,8 @@ const LAYERS: Readonly<Record<string, number>> = {
   crypto: 1,
   // The hosts' way to one quote, likewise.
   appraise: 1,
+  // The hosts' way to logs, likewise.
+  replay: 1,
   family: 2,
   case: 3,
   policy: 3,

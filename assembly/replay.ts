@@ -1,0 +1,98 @@
+/**
+ * Replays of logs for hosts: what `replayEventLog` of portcullis/core calls. It proves nothing: no quote is compared.
+ *
+ * The answer is a row of u32, little-endian, at REPLAY, named below; values of PCRs (by number of the hash, from 1 on,
+ * and index, 64 bytes each) and records stand where the row says. Offsets count from the first byte of the log.
+ */
+import { Span, lenOf } from "./abi";
+import { algorithmAt, algorithms } from "./measure/digest-list";
+import {
+  dataOffset,
+  digestOffset,
+  event,
+  faultOffset,
+  hasBank,
+  isAgile,
+  isDataBound,
+  isFaulty,
+  nextEvent,
+  openEventLog,
+  paddingBytes,
+  startupLocality,
+} from "./measure/eventlog";
+import { REGISTERS, extendedIn } from "./measure/registers";
+import { hashOf } from "./tpm/algorithm";
+
+const HASHES: u32 = 4;
+const ROW_BYTES: u32 = 256;
+
+/** 1 where the log is malformed, and the offset of the event that is. Then nothing else counts. */
+const FAULTY: usize = 0;
+const FAULT_OFFSET: usize = 4;
+/** Where the values of PCRs stand, and the records; how many records there are. */
+const VALUES: usize = 8;
+const RECORDS: usize = 12;
+const COUNT: usize = 16;
+/** By number of the hash, from 1 on: one bit a PCR that was extended. */
+const EXTENDED: usize = 20;
+
+/** Event logs: 1 if crypto-agile; locality, or -1; bytes of padding; one bit a bank, by number of its hash. */
+const AGILE: usize = 36;
+const LOCALITY: usize = 40;
+const PADDING: usize = 44;
+const BANKS: usize = 48;
+/** How many algorithms this core does not have, and their TPM_ALG_IDs. */
+const UNSUPPORTED: usize = 52;
+
+/** A record of nine u32: PCR, type, offset and length of data, 1 if bound, offset of the digest by hash, or 0. */
+const EVENT_BYTES: u32 = 36;
+
+export const REPLAY: usize = memory.data(256, 8);
+
+function openRow(records: usize): void {
+  memory.fill(REPLAY, 0, ROW_BYTES);
+  store<u32>(REPLAY, <u32>REGISTERS, VALUES);
+  store<u32>(REPLAY, <u32>records, RECORDS);
+}
+
+/** Replays an event log; `records` is the address of room for 36 bytes an event, behind the log. */
+export function replayEventLog(log: Span, ccel: bool, records: usize): void {
+  openRow(records);
+  openEventLog(log, ccel);
+  let count: u32 = 0;
+  for (; nextEvent(); count++) writeEvent(records + count * EVENT_BYTES);
+  store<u32>(REPLAY, isFaulty ? 1 : 0, FAULTY);
+  store<u32>(REPLAY, faultOffset, FAULT_OFFSET);
+  store<u32>(REPLAY, count, COUNT);
+  store<u32>(REPLAY, isAgile ? 1 : 0, AGILE);
+  store<i32>(REPLAY, startupLocality, LOCALITY);
+  store<u32>(REPLAY, paddingBytes, PADDING);
+  let banks: u32 = 0;
+  for (let hash: u32 = 1; hash <= HASHES; hash++) {
+    store<u32>(REPLAY + ((hash - 1) << 2), extendedIn(hash), EXTENDED);
+    if (hasBank(hash)) banks |= 1 << hash;
+  }
+  store<u32>(REPLAY, banks, BANKS);
+  writeUnsupported();
+}
+
+function writeEvent(record: usize): void {
+  store<u32>(record, event.pcr);
+  store<u32>(record, event.type, 4);
+  store<u32>(record, dataOffset(), 8);
+  store<u32>(record, lenOf(event.data), 12);
+  store<u32>(record, isDataBound() ? 1 : 0, 16);
+  for (let hash: u32 = 1; hash <= HASHES; hash++) {
+    store<u32>(record + (hash << 2), digestOffset(hash), 16);
+  }
+}
+
+function writeUnsupported(): void {
+  let unsupported: u32 = 0;
+  for (let i: u32 = 0; i < algorithms; i++) {
+    if (hashOf(algorithmAt(i)) != 0) continue;
+    unsupported++;
+    store<u32>(REPLAY + (unsupported << 2), algorithmAt(i), UNSUPPORTED);
+  }
+  store<u32>(REPLAY, unsupported, UNSUPPORTED);
+}
