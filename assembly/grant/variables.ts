@@ -7,7 +7,7 @@ import { Span, isAscii, startsWithAscii } from "../abi";
 
 /** Whether a variable of this name is dangerous. */
 export function isDangerous(name: Span): bool {
-  return byFamily(name) || inSystem(name) || inShell(name) || inInterpreter(name);
+  return byFamily(name) || byRuntime(name) || inSystem(name) || inShell(name) || inInterpreter(name);
 }
 
 function byFamily(name: Span): bool {
@@ -27,6 +27,24 @@ function byFamily(name: Span): bool {
     startsWithAscii(name, "MALLOC_") ||
     startsWithAscii(name, "OPENSSL_") ||
     startsWithAscii(name, "DYLD_")
+  );
+}
+
+/** Families of single runtimes and their package managers: load paths, options and startup files. */
+function byRuntime(name: Span): bool {
+  return (
+    startsWithAscii(name, "BUN_") ||
+    startsWithAscii(name, "BUNDLE_") ||
+    startsWithAscii(name, "DENO_") ||
+    startsWithAscii(name, "ERL_") ||
+    startsWithAscii(name, "GEM_") ||
+    startsWithAscii(name, "GUILE_") ||
+    startsWithAscii(name, "JULIA_") ||
+    startsWithAscii(name, "MONO_") ||
+    startsWithAscii(name, "NIX_LD") ||
+    startsWithAscii(name, "NPM_CONFIG_") ||
+    startsWithAscii(name, "npm_config_") ||
+    startsWithAscii(name, "R_")
   );
 }
 
@@ -50,6 +68,8 @@ function inShell(name: Span): bool {
     isAscii(name, "CDPATH") ||
     isAscii(name, "ENV") ||
     isAscii(name, "IFS") ||
+    isAscii(name, "LESSCLOSE") ||
+    isAscii(name, "LESSOPEN") ||
     isAscii(name, "PROMPT_COMMAND") ||
     isAscii(name, "PS4") ||
     isAscii(name, "SHELLOPTS") ||
@@ -65,10 +85,7 @@ function inInterpreter(name: Span): bool {
     isAscii(name, "PHPRC") ||
     isAscii(name, "PHP_INI_SCAN_DIR") ||
     isAscii(name, "TCLLIBPATH") ||
-    isAscii(name, "GUILE_LOAD_PATH") ||
     isAscii(name, "GODEBUG") ||
-    isAscii(name, "R_PROFILE_USER") ||
-    isAscii(name, "ERL_LIBS") ||
     isAscii(name, "AWKPATH") ||
     isAscii(name, "GAWK_LIBS")
   );
