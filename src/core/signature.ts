@@ -184,7 +184,7 @@ function copyKey(key: PublicKey): PublicKey {
   if (!("y" in key)) return { x: new Uint8Array(ed25519Key(key)) };
   needBytes(key.x, "x");
   needEcKey(key, curveOf(key.x).bytes);
-  return { x: key.x.slice(), y: key.y.slice() };
+  return { x: new Uint8Array(key.x), y: new Uint8Array(key.y) };
 }
 
 function curveOf(x: Uint8Array): (typeof CURVES)[keyof typeof CURVES] {
