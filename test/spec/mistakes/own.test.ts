@@ -5,11 +5,12 @@
 import { describe, expect, test } from "vitest";
 import { type CborValue, encode } from "../../../src/wire/cbor.ts";
 import { auditPath, merkleRoot } from "../../../src/wire/merkle.ts";
+import { chain } from "../../support/chains.ts";
 import { NOW } from "../../support/domain.ts";
 import { seeded } from "../../support/keys.ts";
 import { concat } from "../../support/signatures.ts";
 import type { CaseOverrides } from "../../support/world.ts";
-import { allows, core, decided, denies, world } from "./denial.ts";
+import { allows, decided, denies, world } from "./denial.ts";
 import { malformations } from "./encodings.ts";
 
 describe("duplicates inside cnf", () => {
@@ -67,49 +68,38 @@ describe("duplicates inside cnf", () => {
   });
 });
 
-/** A link under a parent, signed by the agent whom the grant names. */
-async function linked(overrides: {
-  parent?: Uint8Array;
-  signer?: "stranger";
-}): Promise<Uint8Array> {
-  const { grant } = await world.build();
-  const { iss, sub, domain, exp, nbf, iat, governance } = world.grant();
-  const link = await world.make(
-    "link",
-    {
-      ...{ iss, sub, domain, exp, nbf, iat, governance, cti: seeded("link", 16) },
-      cnf: { node: "executing" },
-      parent: overrides.parent ?? grant.digest,
-      depth: 1,
-    },
-    overrides.signer ? { signers: [world.signers.stranger] } : {},
-  );
-  const uses = [grant, link].map(({ digest }) => ({ element: digest, count: 0 }));
-  return world.caseBytes({
-    evidence: { elements: [grant.bytes, link.bytes], proof: null },
-    context: { uses },
-  });
-}
-
 describe("a parent of another chain", () => {
-  test("any chain with a link is denied, whatever its parent", async () => {
-    for (const parent of [undefined, seeded("another chain")]) {
-      const bytes = await linked(parent ? { parent } : {});
-      expect(core.decide(bytes, { explain: true }).codes).toContain("lineage.unsupported");
-      expect(core.decide(bytes).allow).toBe(false);
-    }
+  test("a link under a grant that its parent's holder was also given", async () => {
+    await allows(chain(world, [{}]));
+    const other = await world.build({ grant: { maxDepth: 4, cti: seeded("another", 16) } });
+    await denies(chain(world, [{ claims: { parent: other.grant.digest } }]), "lineage.parent");
+    const two = [{}, { claims: { parent: other.grant.digest } }];
+    await denies(chain(world, two), "lineage.parent");
   });
 
-  test("and by its signature where that is not the parent's holder's", async () => {
-    await denies(await linked({ signer: "stranger" }), "signature.unknown-key");
+  test("a link that skips its parent, or names itself a parent's twin", async () => {
+    const { grant } = await world.build({ grant: { maxDepth: 4 } });
+    const skipping = [{}, { claims: { parent: grant.digest } }];
+    await denies(chain(world, skipping), "lineage.parent");
+    await denies(chain(world, [{ claims: { depth: 2 } }]), "lineage.depth");
+  });
+
+  test("a link that the parent's holder did not sign", async () => {
+    const { stranger, authority } = world.signers;
+    for (const signer of [stranger, authority[0]]) {
+      await denies(chain(world, [{ signer }]), "signature.unknown-key");
+    }
+    await denies(chain(world, [{}], { holder: "node" }), "signature.unknown-key");
   });
 
   test("a link in the place of the grant, a grant in the place of a link", async () => {
-    const { grant } = await world.build();
-    const uses = [
-      { element: grant.digest, count: 0 },
-      { element: grant.digest, count: 0 },
-    ];
+    const { evidence, context, grant } = await world.build(chain(world, [{}]));
+    const [first, link] = evidence.elements;
+    if (first === undefined || link === undefined) throw new Error("no chain");
+    const alone = { elements: [link] };
+    await denies({ evidence: alone }, "artifact.malformed");
+    await denies({ evidence: { elements: [link, first] } }, "artifact.malformed");
+    const uses = [context.uses[0], context.uses[0]].filter((use) => use !== undefined);
     const twice = { elements: [grant.bytes, grant.bytes] };
     await denies({ evidence: twice, context: { uses } }, "artifact.malformed");
   });

@@ -264,7 +264,7 @@ const OWN_ROWS: readonly Row[] = [
     ...at(AUTHORIZATION, "%s under the other tag, another one, or none"),
     ...at(AUTHORIZATION, "%s under every other type, signed as such"),
   ),
-  absent("a parent of another chain", "links are denied", ...at(OWN, "a parent of another chain")),
+  named("a parent of another chain", OWN),
   named("clock at exactly each bound and one beyond", CLOCK),
   row(
     "two claims of one use at once",
