@@ -9,7 +9,7 @@ import { reason, type Transport } from "./transport.ts";
 
 function advice(cause: unknown): string {
   const code = cause instanceof Error && "code" in cause ? cause.code : undefined;
-  if (code === "ENOENT") return "no such device; is the TPM enabled in the firmware?";
+  if (code === "ENOENT") return "no such device: enable the TPM in the firmware, or name another";
   if (code === "EACCES") return "permission denied; join the group that owns it (usually tss)";
   if (code === "EBUSY") return "another program holds it; use /dev/tpmrm0";
   return reason(cause);
