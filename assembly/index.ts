@@ -6,7 +6,7 @@
 import { span, trapLine as line } from "./abi";
 import { APPRAISAL, appraiseQuote as appraise } from "./appraise";
 import { CODES, FAMILIES, limits } from "./generated";
-import { REPLAY, replayEventLog as replayEvents } from "./replay";
+import { REPLAY, replayEventLog as replayEvents, replayIma as replayList } from "./replay";
 import { RESULT, RESULT_BYTES, decide as decideCase } from "./verdict";
 
 export {
@@ -90,6 +90,15 @@ const CCEL: u32 = 1;
 export function replayEventLog(length: u32, flags: u32): void {
   assert(length <= limits.eventLogBytes, "the host checks the length");
   replayEvents(span(INPUT, length), (flags & CCEL) != 0, behind(length));
+}
+
+/** Flag of `replayIma`: SHA-1 and zeros were extended. */
+const ZERO_PADDED: u32 = 1;
+
+/** Replays the IMA list of `length` bytes at `input()` in the bank of a hash; see replay.ts. */
+export function replayIma(length: u32, hash: u32, digestBytes: u32, flags: u32): void {
+  assert(length <= limits.imaBytes, "the host checks the length");
+  replayList(span(INPUT, length), hash, digestBytes, (flags & ZERO_PADDED) != 0, behind(length));
 }
 
 /** The first multiple of 16 behind the input: the rest of its region is room for records. */

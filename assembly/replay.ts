@@ -1,10 +1,11 @@
 /**
- * Replays of logs for hosts: what `replayEventLog` of portcullis/core calls. It proves nothing: no quote is compared.
+ * Replays of logs for hosts: what `replayEventLog` and `replayIma` of portcullis/core call. They prove nothing: no quote is
+ * compared.
  *
  * The answer is a row of u32, little-endian, at REPLAY, named below; values of PCRs (by number of the hash, from 1 on,
  * and index, 64 bytes each) and records stand where the row says. Offsets count from the first byte of the log.
  */
-import { Span, lenOf } from "./abi";
+import { Span, lenOf, ptrOf, same, span } from "./abi";
 import { algorithmAt, algorithms } from "./measure/digest-list";
 import {
   dataOffset,
@@ -20,6 +21,8 @@ import {
   paddingBytes,
   startupLocality,
 } from "./measure/eventlog";
+import { bytesLeft, entry, nextEntry, openIma } from "./measure/ima";
+import * as ima from "./measure/ima";
 import { REGISTERS, extendedIn } from "./measure/registers";
 import { hashOf } from "./tpm/algorithm";
 
@@ -43,6 +46,17 @@ const PADDING: usize = 44;
 const BANKS: usize = 48;
 /** How many algorithms this core does not have, and their TPM_ALG_IDs. */
 const UNSUPPORTED: usize = 52;
+
+/** IMA lists: entries, violations, padded SHA-1 digests, bytes of an incomplete entry, and how many templates. */
+const ENTRIES: usize = 36;
+const VIOLATIONS: usize = 40;
+const PADDED: usize = 44;
+const BYTES_LEFT: usize = 48;
+const TEMPLATES: usize = 52;
+/** For each template: offset and length of its name in the list, and its entries. A list has few: the kernel has eight. */
+const TEMPLATE: u32 = 56;
+const TEMPLATE_BYTES: u32 = 12;
+const TEMPLATES_MAX: u32 = 16;
 
 /** A record of nine u32: PCR, type, offset and length of data, 1 if bound, offset of the digest by hash, or 0. */
 const EVENT_BYTES: u32 = 36;
@@ -95,4 +109,52 @@ function writeUnsupported(): void {
     store<u32>(REPLAY + (unsupported << 2), algorithmAt(i), UNSUPPORTED);
   }
   store<u32>(REPLAY, unsupported, UNSUPPORTED);
+}
+
+/**
+ * Replays an IMA list in one bank; see `openIma`. A record is one u32, the index of an entry whose template digest is not
+ * that of its data; `records` is the address of room for one an entry, behind the list.
+ */
+export function replayIma(list: Span, hash: u32, stored: u32, padded: bool, records: usize): void {
+  openRow(records);
+  openIma(list, hash, stored, padded);
+  let entries: u32 = 0;
+  let mismatches: u32 = 0;
+  let fault = false;
+  for (; !fault && nextEntry(); entries++) {
+    if (entry.isViolation) count(VIOLATIONS);
+    if (entry.isPadded) count(PADDED);
+    if (entry.isMismatch) store<u32>(records + (mismatches++ << 2), entries);
+    fault = !countTemplate(ptrOf(list));
+  }
+  store<u32>(REPLAY, fault || ima.isFaulty ? 1 : 0, FAULTY);
+  store<u32>(REPLAY, fault ? <u32>(ptrOf(entry.template) - ptrOf(list)) : ima.faultOffset, FAULT_OFFSET);
+  store<u32>(REPLAY, mismatches, COUNT);
+  store<u32>(REPLAY + ((hash - 1) << 2), extendedIn(hash), EXTENDED);
+  store<u32>(REPLAY, entries, ENTRIES);
+  store<u32>(REPLAY, bytesLeft, BYTES_LEFT);
+}
+
+function count(what: usize): void {
+  store<u32>(REPLAY + what, load<u32>(REPLAY + what) + 1);
+}
+
+/** Counts the entry's template; false where it is one too many. */
+function countTemplate(list: usize): bool {
+  const known = load<u32>(REPLAY, TEMPLATES);
+  const offset = <u32>(ptrOf(entry.template) - list);
+  for (let i: u32 = 0; i < known; i++) {
+    const row = TEMPLATE + i * TEMPLATE_BYTES;
+    const name = span(list + load<u32>(REPLAY + row), load<u32>(REPLAY + row + 4));
+    if (!same(name, entry.template)) continue;
+    count(row + 8);
+    return true;
+  }
+  if (known == TEMPLATES_MAX) return false;
+  const row = REPLAY + TEMPLATE + known * TEMPLATE_BYTES;
+  store<u32>(row, offset);
+  store<u32>(row, lenOf(entry.template), 4);
+  store<u32>(row, 1, 8);
+  count(TEMPLATES);
+  return true;
 }

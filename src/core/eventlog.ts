@@ -1,8 +1,9 @@
 /** Boot event logs: the core replays, this reads its records. */
 import { LIMITS } from "../limits.ts";
-import { BANK_NAMES, BANKS, PCRS, type Pcrs } from "./banks.ts";
+import { BANK_NAMES, BANKS, type Pcrs } from "./banks.ts";
 import { CoreError } from "./errors.ts";
 import { type Exports, place, take } from "./instance.ts";
+import { ROW, type Row, readRow, recordsOf, registersOf } from "./replay.ts";
 import { type HashName, needBytes } from "./signature.ts";
 
 export interface EventLogOptions {
@@ -41,13 +42,10 @@ export interface EventLogReplay {
   readonly events: readonly LogEvent[];
 }
 
-// The row and its records: assembly/replay.ts.
-const ROW = { faulty: 0, offset: 1, values: 2, records: 3, count: 4, extended: 5 } as const;
+// The row of an event log, and its records: assembly/replay.ts.
 const EVENTS = { agile: 9, locality: 10, padding: 11, banks: 12, unsupported: 13 } as const;
-const ROW_BYTES = 256;
 const RECORD_WORDS = 9;
 const CCEL = 1;
-const VALUE_BYTES = 64;
 
 /**
  * Replays a log, bank by bank. A malformed one gives the error for the caller to throw, since an exception would cost the
@@ -95,34 +93,6 @@ export function replayEventLog(
     paddingBytes: row(EVENTS.padding),
     events: readEvents(core, row, log.length),
   };
-}
-
-/** The answer of a replay: u32 by their places. */
-export type Row = (place: number) => number;
-
-export function readRow(core: Exports): Row {
-  const view = new DataView(take(core, core.replay(), ROW_BYTES).buffer);
-  return (place) => view.getUint32(place * 4, true);
-}
-
-/** The PCRs of a bank that received an extend. */
-export function registersOf(
-  core: Exports,
-  row: Row,
-  bank: HashName,
-): { [index: number]: Uint8Array } {
-  const hash = BANK_NAMES.indexOf(bank);
-  const extended = row(ROW.extended + hash);
-  const indexes = Array.from({ length: PCRS }, (_, i) => i).filter((i) => extended & (1 << i));
-  const at = row(ROW.values) + hash * PCRS * VALUE_BYTES;
-  return Object.fromEntries(
-    indexes.map((i) => [i, take(core, at + i * VALUE_BYTES, BANKS[bank].bytes)]),
-  );
-}
-
-/** `count` words out of the records. */
-export function recordsOf(core: Exports, row: Row, words: number): Uint32Array {
-  return new Uint32Array(core.memory.buffer, row(ROW.records), row(ROW.count) * words);
 }
 
 /** Data and digests are copies of what was replayed: the caller's bytes may be another's as well. */

@@ -22,6 +22,7 @@ export interface Exports {
   forgetKey(slot: number): void;
   replay(): number;
   replayEventLog(length: number, flags: number): void;
+  replayIma(length: number, hash: number, digestBytes: number, flags: number): void;
   keyBytes(): number;
   limitKeyBytes(bytes: number): void;
   verifyChecks(checks: number, count: number, answers: number): void;

@@ -3,6 +3,7 @@ import { LIMITS } from "../limits.ts";
 import { type Appraisal, appraiseQuote, type Quote } from "./appraise.ts";
 import { CoreError } from "./errors.ts";
 import { type EventLogOptions, type EventLogReplay, replayEventLog } from "./eventlog.ts";
+import { type ImaOptions, type ImaReplay, replayIma } from "./ima.ts";
 import { type Exports, Instance, place } from "./instance.ts";
 import { type KeyHandle, Keys, type SignatureCheck, type Tier } from "./keys.ts";
 import { type HashName, hash, needBytes, type PublicKey } from "./signature.ts";
@@ -119,6 +120,15 @@ export class Core {
    */
   replayEventLog(log: Uint8Array, options: EventLogOptions = {}): EventLogReplay {
     return sound(this.run((core) => replayEventLog(core, log, options)));
+  }
+
+  /**
+   * Replays an IMA measurement list in one bank; see ima.ts. It proves nothing: no quote is compared.
+   *
+   * @throws CoreError `ima.malformed`, `input`.
+   */
+  replayIma(list: Uint8Array, options: ImaOptions): ImaReplay {
+    return sound(this.run((core) => replayIma(core, list, options)));
   }
 
   /** Runs `work` on the instance, which is discarded after a trap. */
