@@ -7,15 +7,15 @@
  */
 import {
   BITS,
-  halves,
   LIMBS,
   load,
   op,
   PAIRS,
+  partsOf,
   preamble,
   product,
-  QUOTIENT,
   quad,
+  quotientAt,
   set,
   store,
 } from "./kernel-lanes.ts";
@@ -34,12 +34,12 @@ function divide(bits: number, half: string): string[] {
 function upper(): string[] {
   const lines: string[] = [];
   for (let k = LIMBS; k < 2 * LIMBS; k++) {
-    const terms = halves(k);
+    const terms = partsOf(k);
     if (k > LIMBS) terms.push("carry");
     lines.push(`  t = ${sum(terms)};`);
     // The topmost column is a carry alone, below 2^19, and takes no limb off.
     if (k < 2 * LIMBS - 1) lines.push(...divide(BITS, "half"));
-    lines.push(store("s", QUOTIENT + k - LIMBS, op("mul", "t", "fold")));
+    lines.push(store("s", quotientAt() + k - LIMBS, op("mul", "t", "fold")));
   }
   return lines;
 }
@@ -48,7 +48,7 @@ function upper(): string[] {
 function lower(): string[] {
   const lines: string[] = [];
   for (let k = 0; k < LIMBS; k++) {
-    const terms = [...halves(k), load("s", QUOTIENT + k)];
+    const terms = [...partsOf(k), load("s", quotientAt() + k)];
     if (k > 0) terms.push("carry");
     lines.push(`  t = ${sum(terms)};`);
     const top = k === LIMBS - 1;

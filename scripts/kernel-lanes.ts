@@ -1,7 +1,7 @@
 /**
  * Multiplication of four independent numbers at once, unrolled: what the kernels of all primes have in common.
  *
- * A number is 20 limbs of 13 bits. A vector holds four numbers, one in each 32-bit lane; the lane has two limbs as
+ * A number is 20 limbs of 13 bits (30 for P-384). A vector holds four numbers, one in each 32-bit lane; the lane has two limbs as
  * signed 16-bit halves, so that ten vectors hold four numbers. One instruction, i32x4.dot_i16x8_s, forms
  * a[2p]·b[m] + a[2p+1]·b[m-1] in each lane, half of what a column 2p + m of the product wants.
  */
@@ -12,13 +12,11 @@ export const BITS = 13;
 /** Vectors of one operand that stay in registers during a pass. */
 const WINDOW = 5;
 
-// Scratch, in vectors from its start: the twisted operand, both halves of the columns, the quotient's digits.
+// Scratch, in vectors from its start: the twisted operand, the columns of each part of the product, the digits.
 const TWISTED = 0;
-const COLUMNS = TWISTED + LIMBS + 1;
-const UPPER = COLUMNS + 2 * LIMBS;
-/** Room for 20 vectors more, for what a reduction keeps. */
-export const QUOTIENT = UPPER + 2 * LIMBS;
-export const SCRATCH_VECTORS = QUOTIENT + LIMBS;
+const columnsAt = (part: number, limbs: number): number => limbs + 1 + part * 2 * limbs;
+/** Room for as many vectors more as there are limbs, for what a reduction keeps. */
+export const quotientAt = (limbs = LIMBS): number => columnsAt(limbs / 2 / WINDOW, limbs);
 
 const at = (vector: number): string => `${vector * 16}`;
 export const load = (base: string, vector: number): string => `v128.load(${base}, ${at(vector)})`;
@@ -30,32 +28,32 @@ export const set = (name: string, value: string): string => `  const ${name} = $
 
 /**
  * The second operand with neighbours paired the other way round: vector m has b[m] in its low halves and b[m-1] in its
- * high ones, for m = 0 to 20 (limbs outside are zero).
+ * high ones, for m = 0 to their number (limbs outside are zero).
  */
-function twist(): string[] {
+function twist(limbs: number): string[] {
   const swap = "2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13";
   const lines = ["  let previous = ZERO();", "  let pair: v128;"];
-  for (let q = 0; q < PAIRS; q++) {
+  for (let q = 0; q < limbs / 2; q++) {
     lines.push(`  pair = ${load("b", q)};`);
     lines.push(store("s", TWISTED + 2 * q, "blend(pair, previous)"));
     lines.push(store("s", TWISTED + 2 * q + 1, `v128.shuffle<u8>(pair, pair, ${swap})`));
     lines.push("  previous = pair;");
   }
-  lines.push(store("s", TWISTED + LIMBS, "blend(ZERO(), previous)"));
+  lines.push(store("s", TWISTED + limbs, "blend(ZERO(), previous)"));
   return lines;
 }
 
 /**
- * Half of the first operand (five vectors, in registers) times every second twisted vector: five accumulators slide
+ * A part of the first operand (five vectors, in registers) times every second twisted vector: five accumulators slide
  * over the columns of one parity, and each column is stored when the window leaves it.
  */
-function pass(half: number, parity: number): string[] {
-  const first = half * WINDOW;
-  const base = half === 0 ? COLUMNS : UPPER;
-  const id = `${half}${parity}`;
+function pass(part: number, parity: number, limbs: number): string[] {
+  const first = part * WINDOW;
+  const base = columnsAt(part, limbs);
+  const id = `${part}${parity}`;
   const lines = Array.from({ length: WINDOW }, (_, i) => set(`a${id}${i}`, load("a", first + i)));
   const sums = new Map<number, string>();
-  const last = parity === 0 ? LIMBS : LIMBS - 1;
+  const last = parity === 0 ? limbs : limbs - 1;
   for (let m = parity; m <= last; m += 2) {
     lines.push(set(`w${id}_${m}`, load("s", TWISTED + m)));
     for (let i = 0; i < WINDOW; i++) {
@@ -73,23 +71,23 @@ function pass(half: number, parity: number): string[] {
 }
 
 /** The product of a and b, by columns, in scratch. */
-export function product(): string[] {
+export function product(limbs = LIMBS): string[] {
+  const parts = Array.from({ length: limbs / 2 / WINDOW }, (_, part) => part);
   return [
     "  const s = SCRATCH;",
-    ...twist(),
-    ...pass(0, 0),
-    ...pass(1, 0),
-    ...pass(0, 1),
-    ...pass(1, 1),
+    ...twist(limbs),
+    ...[0, 1].flatMap((parity) => parts.flatMap((part) => pass(part, parity, limbs))),
   ];
 }
 
-/** The two halves of a column of the product, from 0 to 38. */
-export function halves(k: number): string[] {
-  const lower = 2 * (WINDOW - 1) + LIMBS;
-  const terms = k <= lower ? [load("s", COLUMNS + k)] : [];
-  if (k >= 2 * WINDOW && k < 2 * LIMBS - 1) terms.push(load("s", UPPER + k));
-  return terms;
+/** What the parts give to a column of the product, from 0 to twice the limbs less two; nothing beyond. */
+export function partsOf(k: number, limbs = LIMBS): string[] {
+  return Array.from({ length: limbs / 2 / WINDOW }, (_, part) => part)
+    .filter((part) => {
+      const first = 2 * WINDOW * part;
+      return k >= first && k <= first + 2 * (WINDOW - 1) + limbs;
+    })
+    .map((part) => load("s", columnsAt(part, limbs) + k));
 }
 
 /** A constant of four equal lanes, in memory: V8 would build a literal anew at each use (measured). */
@@ -97,10 +95,10 @@ export const quad = (name: string, value: number): string =>
   `const ${name}: usize = memory.data<i32>([${Array(4).fill(value).join(", ")}]);`;
 
 /** What every kernel's file begins with. */
-export function preamble(script: string): string[] {
+export function preamble(script: string, limbs = LIMBS): string[] {
   return [
     `// Made by scripts/${script}, which explains it. Do not edit.`,
-    `const SCRATCH: usize = memory.data(${SCRATCH_VECTORS * 16}, 16);`,
+    `const SCRATCH: usize = memory.data(${(quotientAt(limbs) + limbs) * 16}, 16);`,
     quad("MASK", 2 ** BITS - 1),
     quad("LOW", 0xffff),
     "",

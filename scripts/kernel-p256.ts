@@ -8,15 +8,15 @@
  */
 import {
   BITS,
-  halves,
   LIMBS,
   load,
   op,
   PAIRS,
+  partsOf,
   preamble,
   product,
-  QUOTIENT,
   quad,
+  quotientAt,
   set,
   store,
 } from "./kernel-lanes.ts";
@@ -32,12 +32,12 @@ const POWERS = [
 /** A column: what the two halves of the product, the quotient's digits and the carry give it, less c's limb. */
 function column(k: number, less: string | null = null): string {
   const terms: { operation: "add" | "sub"; value: string }[] = [];
-  for (const value of halves(k)) terms.push({ operation: "add", value });
+  for (const value of partsOf(k)) terms.push({ operation: "add", value });
   if (less !== null) terms.push({ operation: "sub", value: less });
   for (const { exponent, operation } of POWERS) {
     const digit = k - Math.floor(exponent / BITS);
     if (digit < 0 || digit >= LIMBS) continue;
-    terms.push({ operation, value: op("shl", load("s", QUOTIENT + digit), exponent % BITS) });
+    terms.push({ operation, value: op("shl", load("s", quotientAt() + digit), exponent % BITS) });
   }
   // The carry last: each column waits for the one before it, and the rest of its sum should not.
   if (k > 0) terms.push({ operation: "add", value: "carry" });
@@ -57,7 +57,7 @@ function reduce(): string[] {
   const lines = ["  const mask = v128.load(MASK);", "  let carry: v128;", "  let t: v128;"];
   for (let k = 0; k < LIMBS; k++) {
     lines.push(`  t = ${column(k)};`);
-    lines.push(store("s", QUOTIENT + k, "v128.and(t, mask)"));
+    lines.push(store("s", quotientAt() + k, "v128.and(t, mask)"));
     lines.push(`  carry = ${op("shr_s", "t", BITS)};`);
   }
   return lines;

@@ -1,12 +1,6 @@
 /** The curve P-384: SP 800-186 §3.2.1.4. Numbers are little-endian 32-bit limbs. */
+import { PRIME } from "../field/p384";
 import { defineCurve, ROOM_BYTES_12, Weierstrass } from "./weierstrass";
-
-/** p. */
-const FIELD: usize = memory.data<u32>([
-  0xffffffff, 0x00000000, 0x00000000, 0xffffffff,
-  0xfffffffe, 0xffffffff, 0xffffffff, 0xffffffff,
-  0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff,
-]);
 
 /** n, the order of G. */
 const ORDER: usize = memory.data<u32>([
@@ -33,4 +27,4 @@ const BASE: usize = memory.data<u32>([
 
 const ROOM: usize = memory.data(ROOM_BYTES_12, 16);
 
-export const P384: Weierstrass = defineCurve(12, FIELD, ORDER, B, BASE, ROOM);
+export const P384: Weierstrass = defineCurve(12, PRIME, ORDER, B, BASE, ROOM);

@@ -1,5 +1,5 @@
 /**
- * Many signatures by keys in slots: those whose keys have tables go to sig/p256-batch and sig/ed25519-lanes, as many
+ * Many signatures by keys in slots: those whose keys have tables go to sig/p256-batch, p384-lanes and ed25519-lanes, as many
  * together as fit, and the others one by one to sig/ecdsa and sig/ed25519. The answers are those for each alone.
  */
 import { Curve } from "../curve/curve";
@@ -9,6 +9,7 @@ import { verifyPlain } from "./ecdsa";
 import { verifyPlain as verifyEdPlain } from "./ed25519";
 import { edItemOf, verifyEdItems } from "./ed25519-lanes";
 import { Answer, BATCH_MAX, itemOf, verifyItems } from "./p256-batch";
+import { verifyWideItems, wideItemOf } from "./p384-lanes";
 import { KeyKind, keyOf, kindOf, tableOf, useWindow } from "./prepared-keys";
 
 /** One signature to check, as a host writes it: six u32. */
@@ -47,6 +48,7 @@ export function verifyChecks(checks: usize, count: u32, answers: usize): void {
   if (SIMD == 0) return;
   verifyKind(checks, count, answers, KeyKind.P256, BATCH_MAX);
   verifyKind(checks, count, answers, KeyKind.ED25519, 4);
+  verifyKind(checks, count, answers, KeyKind.P384, 4);
 }
 
 /** Verifies the checks by keys of one kind that have tables, `room` of one window at a time. */
@@ -56,7 +58,7 @@ function verifyKind(checks: usize, count: u32, answers: usize, kind: u32, room: 
     for (let i: u32 = 0; i < count; ++i) {
       const check = checkOf(checks, i);
       if (kindOf(check.slot) != kind || useWindow(check.slot) != window) continue;
-      if (check.signatureBytes != 64) {
+      if (check.signatureBytes != (kind == <u32>KeyKind.P384 ? 96 : 64)) {
         store<u8>(answers + <usize>i, 0);
         continue;
       }
@@ -77,7 +79,7 @@ function verifyMembers(
   kind: u32,
   answers: usize,
 ): void {
-  if (kind == <u32>KeyKind.P256) verifyP256(checks, members, window, answers);
+  if (kind != <u32>KeyKind.ED25519) verifyEcdsas(checks, members, window, kind, answers);
   else verifyEd(checks, members, window, answers);
 }
 
@@ -98,20 +100,28 @@ function verifyEd(checks: usize, members: u32, window: u32, answers: usize): voi
   }
 }
 
-function verifyP256(checks: usize, members: u32, window: u32, answers: usize): void {
+function verifyEcdsas(
+  checks: usize,
+  members: u32,
+  window: u32,
+  kind: u32,
+  answers: usize,
+): void {
+  const wide = kind == <u32>KeyKind.P384;
   for (let k: u32 = 0; k < members; ++k) {
     const check = checkOf(checks, load<u32>(MEMBERS + (<usize>k << 2)));
-    const item = itemOf(k);
+    const item = wide ? wideItemOf(k) : itemOf(k);
     item.table = tableOf(check.slot);
     item.digest = DIGESTS + (<usize>k << 6);
     item.digestBytes = digestBytes(check.hashId);
     item.signature = check.signature;
   }
   hashMembers(checks, members);
-  verifyItems(members, window);
+  if (wide) verifyWideItems(members, window);
+  else verifyItems(members, window);
   for (let k: u32 = 0; k < members; ++k) {
     const index = load<u32>(MEMBERS + (<usize>k << 2));
-    const answer = itemOf(k).answer;
+    const answer = wide ? wideItemOf(k).answer : itemOf(k).answer;
     let valid = answer == Answer.VALID;
     if (answer == Answer.UNDECIDED) valid = verifyAlone(checkOf(checks, index));
     store<u8>(answers + <usize>index, valid ? 1 : 0);
@@ -124,7 +134,7 @@ function hashMembers(checks: usize, members: u32): void {
   for (let k: u32 = 0; k < members; ++k) {
     const check = checkOf(checks, load<u32>(MEMBERS + (<usize>k << 2)));
     if (check.hashId != <u32>HashId.SHA256 || check.messageBytes > LANE_BYTES_MAX) {
-      hash(check.hashId, check.message, check.messageBytes, itemOf(k).digest);
+      hash(check.hashId, check.message, check.messageBytes, DIGESTS + (<usize>k << 6));
       continue;
     }
     setMessage(waiting, check.message, check.messageBytes);
@@ -139,7 +149,7 @@ function hashMembers(checks: usize, members: u32): void {
   if (waiting == 1) {
     const k = load<u32>(WAITING);
     const check = checkOf(checks, load<u32>(MEMBERS + (<usize>k << 2)));
-    hash(check.hashId, check.message, check.messageBytes, itemOf(k).digest);
+    hash(check.hashId, check.message, check.messageBytes, DIGESTS + (<usize>k << 6));
     return;
   }
   for (let lane = waiting; lane < 4; ++lane) setMessage(lane, LANES, 0);
@@ -150,8 +160,8 @@ function hashMembers(checks: usize, members: u32): void {
 /** Gives the digests of the lanes to the items that wait for them. */
 function spread(waiting: u32): void {
   for (let lane: u32 = 0; lane < waiting; ++lane) {
-    const item = itemOf(load<u32>(WAITING + (<usize>lane << 2)));
-    memory.copy(item.digest, LANES + (<usize>lane << 5), 32);
+    const k = load<u32>(WAITING + (<usize>lane << 2));
+    memory.copy(DIGESTS + (<usize>k << 6), LANES + (<usize>lane << 5), 32);
   }
 }
 
@@ -168,5 +178,6 @@ function verifyAlone(check: Check): bool {
   hash(check.hashId, check.message, check.messageBytes, DIGEST);
   const bytes = digestBytes(check.hashId);
   const key = keyOf(check.slot);
-  return verifyPlain(Curve.P256, key, DIGEST, bytes, check.signature, check.signatureBytes);
+  const curve: u32 = kindOf(check.slot) == <u32>KeyKind.P384 ? Curve.P384 : Curve.P256;
+  return verifyPlain(curve, key, DIGEST, bytes, check.signature, check.signatureBytes);
 }

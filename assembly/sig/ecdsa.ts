@@ -4,6 +4,7 @@ import { doubleMultiply, isInfinity, readPoint, Weierstrass } from "../curve/wei
 import { addLimbs, compare, fromBigEndian, isZero, subLimbs } from "../field/limbs";
 import { invert, mul, toMontgomery } from "../field/montgomery";
 import { Answer, itemOf, verifyItems } from "./p256-batch";
+import { verifyWideItems, wideItemOf } from "./p384-lanes";
 import { findKey, KeyKind, NO_SLOT, tableOf, useWindow } from "./prepared-keys";
 
 const KEY: usize = memory.data(144, 16);
@@ -28,16 +29,18 @@ export function verifyEcdsa(
   signature: usize,
   signatureLength: u32,
 ): bool {
-  if (SIMD != 0 && curve == <u32>Curve.P256 && signatureLength == 64) {
-    const slot = findKey(KeyKind.P256, publicKey);
+  if (SIMD != 0 && signatureLength == curveBytes(curve) * 2) {
+    const wide = curve == <u32>Curve.P384;
+    const slot = findKey(wide ? KeyKind.P384 : KeyKind.P256, publicKey);
     const window = slot == NO_SLOT ? 0 : useWindow(slot);
     if (window != 0) {
-      const item = itemOf(0);
+      const item = wide ? wideItemOf(0) : itemOf(0);
       item.table = tableOf(slot);
       item.digest = digest;
       item.digestBytes = digestLength;
       item.signature = signature;
-      verifyItems(1, window);
+      if (wide) verifyWideItems(1, window);
+      else verifyItems(1, window);
       if (item.answer != Answer.UNDECIDED) return item.answer == Answer.VALID;
     }
   }

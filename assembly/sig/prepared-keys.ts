@@ -1,6 +1,6 @@
 /**
- * Keys that are known beforehand, in slots: ECDSA P-256 and Ed25519. A key may own a table of multiples
- * (curve/p256-table, curve/edwards-lanes), which makes its signatures many times faster to verify; how many tables there are is bounded in bytes, and the key that
+ * Keys that are known beforehand, in slots: ECDSA P-256 and P-384, Ed25519. A key may own a table of multiples
+ * (curve/p256-table, p384-lanes, edwards-lanes), which makes its signatures many times faster to verify; how many tables there are is bounded in bytes, and the key that
  * waited longest gives its table up when another needs the room. Whether a key has a table changes no answer.
  *
  * Tables lie in memory that is grown for them and never given back; a table given up is used again for one of its own
@@ -10,6 +10,8 @@ import { edBaseTable, makeEdTable } from "../curve/edwards-lanes";
 import { decodePoint, isSmallOrder } from "../curve/edwards25519";
 import { P256 } from "../curve/p256";
 import { makeTable, tableBytes } from "../curve/p256-table";
+import { P384 } from "../curve/p384";
+import { makeWideTable } from "../curve/p384-lanes";
 import { readPoint } from "../curve/weierstrass";
 
 /** Keys at once. */
@@ -22,6 +24,8 @@ export const enum KeyKind {
   P256 = 1,
   /** 32 bytes. */
   ED25519 = 2,
+  /** x||y, 96 bytes. */
+  P384 = 3,
 }
 
 /** How hot a key is: 66 KB of table for a warm key, 189 KB for a hot one. */
@@ -44,15 +48,17 @@ class Slot {
   stamp: u64;
 }
 
-const SLOT_BYTES: usize = 96;
+const SLOT_BYTES: usize = 128;
 const NEXT: usize = offsetof<Slot>("next");
 const KEY: usize = 32;
-const SLOTS: usize = memory.data(16_384 * 96, 16);
+const SLOTS: usize = memory.data(16_384 * 128, 16);
 /** First slot of each hash, plus 1. */
 const HEADS: usize = memory.data(4096 * 4, 16);
 const HEADS_MASK: u32 = 4095;
-const POINT: usize = memory.data(128, 16);
-const KEYED: usize = memory.data(64, 16);
+/** Bytes of a key, short ones with zeros behind. */
+const KEY_BYTES: usize = 96;
+const POINT: usize = memory.data(144, 16);
+const KEYED: usize = memory.data(96, 16);
 
 let slots: u32 = 0;
 let freeSlots: u32 = 0;
@@ -76,6 +82,7 @@ function slotOf(index: u32): Slot {
 function windowOf(kind: u32, tier: u32): u32 {
   if (tier == <u32>Tier.COLD) return 0;
   if (kind == <u32>KeyKind.P256) return tier == <u32>Tier.HOT ? 7 : 5;
+  if (kind == <u32>KeyKind.P384) return tier == <u32>Tier.HOT ? 5 : 3;
   return tier == <u32>Tier.HOT ? 6 : 4;
 }
 
@@ -91,8 +98,9 @@ function tierOf(slot: Slot): u32 {
 
 /** Copies a key into KEYED, with zeros behind a short one. */
 function pad(kind: u32, key: usize): void {
-  memory.fill(KEYED, 0, 64);
-  memory.copy(KEYED, key, kind == <u32>KeyKind.P256 ? 64 : 32);
+  memory.fill(KEYED, 0, KEY_BYTES);
+  const p256 = kind == <u32>KeyKind.P256;
+  memory.copy(KEYED, key, p256 ? 64 : kind == <u32>KeyKind.P384 ? KEY_BYTES : 32);
 }
 
 /** Limits the bytes of all tables from now on; what is held already stays. */
@@ -105,10 +113,10 @@ export function keyBytes(): u32 {
   return bytesUsed;
 }
 
-/** FNV-1a over the kind and 64 bytes. */
+/** FNV-1a over the kind and the padded key. */
 function headOf(kind: u32, key: usize): usize {
   let hash: u32 = (0x811c9dc5 ^ kind) * 0x01000193;
-  for (let i: usize = 0; i < 64; ++i) hash = (hash ^ <u32>load<u8>(key + i)) * 0x01000193;
+  for (let i: usize = 0; i < KEY_BYTES; ++i) hash = (hash ^ <u32>load<u8>(key + i)) * 0x01000193;
   return HEADS + <usize>(((hash ^ (hash >> 16)) & HEADS_MASK) << 2);
 }
 
@@ -119,7 +127,7 @@ export function findKey(kind: u32, key: usize): u32 {
   let next = load<u32>(headOf(kind, KEYED));
   while (next != 0) {
     const slot = slotOf(next - 1);
-    const same = memory.compare(changetype<usize>(slot) + KEY, KEYED, 64) == 0;
+    const same = memory.compare(changetype<usize>(slot) + KEY, KEYED, KEY_BYTES) == 0;
     if (same && slot.kind == kind) return next - 1;
     next = slot.next;
   }
@@ -152,6 +160,7 @@ export function tableOf(index: u32): usize {
 /** Reads a key into POINT; false when its value is no key. */
 function readKey(kind: u32, key: usize): bool {
   if (kind == <u32>KeyKind.P256) return readPoint(P256, POINT, key);
+  if (kind == <u32>KeyKind.P384) return readPoint(P384, POINT, key);
   assert(kind == <u32>KeyKind.ED25519);
   return decodePoint(POINT, key) && !isSmallOrder(POINT);
 }
@@ -173,7 +182,7 @@ export function enrollKey(kind: u32, key: usize, tier: u32): u32 {
     slot.window = 0;
     slot.table = 0;
     slot.next = load<u32>(head);
-    memory.copy(changetype<usize>(slot) + KEY, KEYED, 64);
+    memory.copy(changetype<usize>(slot) + KEY, KEYED, KEY_BYTES);
     store<u32>(head, index + 1);
   }
   const slot = slotOf(index);
@@ -202,7 +211,7 @@ export function forgetKey(index: u32): void {
   }
   store<u32>(link, slot.next);
   slot.kind = 0;
-  memory.fill(key, 0, 64);
+  memory.fill(key, 0, KEY_BYTES);
   slot.next = freeSlots;
   freeSlots = index + 1;
 }
@@ -216,6 +225,7 @@ function raise(slot: Slot, tier: u32): void {
     slot.table = table;
     slot.window = windowOf(slot.kind, tier);
     if (slot.kind == <u32>KeyKind.P256) makeTable(table, slot.window, POINT);
+    else if (slot.kind == <u32>KeyKind.P384) makeWideTable(table, slot.window, POINT);
     else {
       edBaseTable();
       makeEdTable(table, slot.window, POINT);

@@ -1,6 +1,6 @@
 /**
- * Keys that are known beforehand, and many signatures at once. A handle stands for a key that was checked; for P-256
- * and Ed25519 the core also keeps a table of its multiples, of the size that the tier asks for and the limit allows,
+ * Keys that are known beforehand, and many signatures at once. A handle stands for a key that was checked; except for
+ * RSA the core also keeps a table of its multiples, of the size that the tier asks for and the limit allows,
  * which makes its signatures several times faster to verify. What is answered never depends on tables, order or batch size.
  */
 import { CoreError } from "./errors.ts";
@@ -31,7 +31,7 @@ export interface SignatureCheck {
 
 /** The numbers of assembly/sig/prepared-keys.ts. */
 const TIERS: Readonly<Record<Tier, number>> = { cold: 0, warm: 1, hot: 2 };
-const KINDS = { p256: 1, ed25519: 2 } as const;
+const KINDS = { p256: 1, ed25519: 2, p384: 3 } as const;
 const NO_SLOT = 0xffffffff;
 const P256_BYTES = 32;
 /** A check as the core reads it: slot, hash, message and its length, signature and its length. */
@@ -183,8 +183,8 @@ export class Keys {
 function slotKey(key: PublicKey): { kind: number; bytes: Uint8Array } | null {
   if ("n" in key) return null;
   if (!("y" in key)) return { kind: KINDS.ed25519, bytes: key.x };
-  if (key.x.length !== P256_BYTES) return null;
-  return { kind: KINDS.p256, bytes: pointBytes(key) };
+  const kind = key.x.length === P256_BYTES ? KINDS.p256 : KINDS.p384;
+  return { kind, bytes: pointBytes(key) };
 }
 
 const aligned = (length: number): number => (length + 15) & ~15;

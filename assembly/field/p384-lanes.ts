@@ -1,0 +1,113 @@
+/**
+ * Four numbers modulo the prime of P-384 at once, 30 limbs of 13 bits in fifteen vectors, in Montgomery's form with
+ * R = 2^390: all but multiplication, which scripts/kernel-p384.ts writes and explains. Only the SIMD build has this
+ * file.
+ */
+import { addLimbs, clear, compare, isZero as isZeroNumber, limb, setLimb, subLimbs } from "./limbs";
+import { add as addModular } from "./montgomery";
+import { FIELD, PRIME } from "./p384";
+import { mulSub } from "./p384-lanes.generated";
+
+export { mulSub } from "./p384-lanes.generated";
+
+/** Bytes of four numbers. */
+export const WIDE_BYTES: i32 = 240;
+const LIMBS: u32 = 30;
+
+/** 1 and R mod p in Montgomery's form, in every lane. */
+export const ONE: usize = memory.data(240, 16);
+export const SQUARE: usize = memory.data(240, 16);
+const ZERO: usize = memory.data(240, 16);
+const PLAIN: usize = memory.data(52, 16);
+
+defineConstants();
+
+function defineConstants(): void {
+  clear(PLAIN, 12);
+  setLimb(PLAIN, 0, 1);
+  for (let power: u32 = 1; power <= 780; ++power) {
+    addModular(FIELD, PLAIN, PLAIN, PLAIN);
+    if (power == 390) fill(ONE, PLAIN);
+    else if (power == 780) fill(SQUARE, PLAIN);
+  }
+}
+
+/** out = a·b/R. */
+export function mul(out: usize, a: usize, b: usize): void {
+  mulSub(out, a, b, ZERO);
+}
+
+export function sub(out: usize, a: usize, b: usize): void {
+  for (let i: usize = 0; i < 240; i += 16) {
+    v128.store(out + i, i16x8.sub(v128.load(a + i), v128.load(b + i)));
+  }
+}
+
+export function add(out: usize, a: usize, b: usize): void {
+  for (let i: usize = 0; i < 240; i += 16) {
+    v128.store(out + i, i16x8.add(v128.load(a + i), v128.load(b + i)));
+  }
+}
+
+/** out = `bytes` of vectors with their lanes turned by two: 2, 3, 0, 1. */
+export function turnTwo(out: usize, a: usize, bytes: usize): void {
+  for (let i: usize = 0; i < bytes; i += 16) {
+    const v = v128.load(a + i);
+    v128.store(out + i, v128.shuffle<u32>(v, v, 2, 3, 0, 1));
+  }
+}
+
+/** out = `bytes` of vectors with their lanes turned by one: 1, 2, 3, 0. */
+export function turnOne(out: usize, a: usize, bytes: usize): void {
+  for (let i: usize = 0; i < bytes; i += 16) {
+    const v = v128.load(a + i);
+    v128.store(out + i, v128.shuffle<u32>(v, v, 1, 2, 3, 0));
+  }
+}
+
+/** Writes a plain number of 12 limbs as 30 balanced limbs, `step` bytes from one pair of limbs to the next. */
+export function writeLimbs(out: usize, a: usize, step: usize): void {
+  let held: i64 = 0;
+  let bits: u32 = 0;
+  let next: u32 = 0;
+  for (let k: usize = 0; k < <usize>LIMBS; ++k) {
+    if (bits < 13 && next < 12) {
+      held += <i64>limb(a, next++) << bits;
+      bits += 32;
+    }
+    const carry = k < <usize>(LIMBS - 1) ? (held + 4096) >> 13 : 0;
+    store<i16>(out + (k >> 1) * step + ((k & 1) << 1), <i16>(held - (carry << 13)));
+    held = carry;
+    bits = bits < 13 ? 0 : bits - 13;
+  }
+}
+
+/** Writes a plain number into one lane. */
+export function setLane(out: usize, lane: u32, a: usize): void {
+  writeLimbs(out + ((<usize>lane) << 2), a, 16);
+}
+
+function fill(out: usize, a: usize): void {
+  for (let lane: u32 = 0; lane < 4; ++lane) setLane(out, lane, a);
+}
+
+/** Whether one lane, a few p from zero at most, is a multiple of p. */
+export function isZero(a: usize, lane: u32): bool {
+  a += (<usize>lane) << 2;
+  let held: i64 = 0;
+  let bits: u32 = 0;
+  let next: u32 = 0;
+  for (let k: u32 = 0; k < LIMBS; ++k) {
+    held += <i64>load<i16>(a + <usize>((k >> 1) << 4) + <usize>((k & 1) << 1)) << bits;
+    bits += 13;
+    if (bits >= 32) {
+      setLimb(PLAIN, next++, <u32>held);
+      held >>= 32;
+      bits -= 32;
+    }
+  }
+  let top = <i32>held;
+  while (top < 0) top += <i32>addLimbs(PLAIN, PLAIN, PRIME, 12);
+  while (top > 0 || compare(PLAIN, PRIME, 12) >= 0) top -= <i32>subLimbs(PLAIN, PLAIN, PRIME, 12);
+  return isZeroNumber(PLAIN, 12);
+}
