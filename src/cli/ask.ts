@@ -1,4 +1,5 @@
 /** From words to what the gate is asked: the job, filled from the grant where the words are silent, and the files. */
+import { heldBy, parseChain, policiesOf, splitChain } from "../domain/chains.ts";
 import { readBounded } from "../domain/files.ts";
 import { Layout } from "../domain/layout.ts";
 import { gatherGovernance } from "../domain/materials.ts";
@@ -7,7 +8,7 @@ import { type JobRequest, prepareJob } from "../gate/job.ts";
 import { LIMITS } from "../limits.ts";
 import { readKeyFile } from "../wire/key-files.ts";
 import { signerOf } from "../wire/keys.ts";
-import { type Grant, parseSigned, type ReferencePolicy, signObject } from "../wire/objects.ts";
+import { type ReferencePolicy, type Scope, signObject } from "../wire/objects.ts";
 import { UsageError } from "./error.ts";
 import type { Home } from "./home.ts";
 import type { JobWords } from "./job-words.ts";
@@ -23,32 +24,51 @@ export interface Question {
   readonly unverifiedPolicies: readonly ReferencePolicy[];
 }
 
-/** Reads the grant; null without one. Its claims are null where it does not parse: the core will say so. */
-async function readGrant(path: string | undefined) {
-  if (path === undefined) return null;
-  const bytes = await readBounded(path, LIMITS.chainBytes + 1);
-  if (bytes === null) throw new UsageError(`There is no grant at ${path}.`);
+interface Authorization {
+  /** Root first. */
+  readonly elements: readonly Uint8Array[];
+  readonly policies: readonly string[];
+  /** The scope of all elements together; null where one does not parse: the core will say so. */
+  readonly scope: Scope | null;
+}
+
+/** Reads the grant, or the chain. */
+async function readAuthorization(path: string | undefined): Promise<Authorization> {
+  if (path === undefined) return { elements: [], policies: [], scope: null };
+  const file = await readBounded(path, LIMITS.chainBytes + 1);
+  if (file === null) throw new UsageError(`There is no grant at ${path}.`);
   try {
-    return { bytes, claims: parseSigned("grant", bytes).claims };
+    const chain = parseChain(file);
+    const { elements } = chain;
+    return { elements, policies: policiesOf(chain), scope: heldBy(chain).scope };
   } catch {
     // Denied as malformed by the core, which judges the same bytes.
-    return { bytes, claims: null };
+    return { elements: elementsOf(file), policies: [], scope: null };
+  }
+}
+
+/** As many elements as a case holds; where the file is no sequence of messages, all of it is the first. */
+function elementsOf(file: Uint8Array): readonly Uint8Array[] {
+  try {
+    const elements = splitChain(file);
+    return elements.length > LIMITS.elements ? [file] : elements;
+  } catch {
+    // A cut or damaged file travels as it is.
+    return [file];
   }
 }
 
 /** Builds the question. Throws UsageError or ExecError where a named file is missing or unfit. */
 export async function askFor(home: Home, words: JobWords, pinnedNumber: number): Promise<Question> {
-  const grant = await readGrant(words.grant);
-  const claims = grant?.claims ?? null;
+  const { elements, policies, scope } = await readAuthorization(words.grant);
   const layout = new Layout(home.path);
-  const governance = await gatherGovernance(layout, pinnedNumber, claims?.policies ?? []);
+  const governance = await gatherGovernance(layout, pinnedNumber, policies);
   const node = await readBounded(nodeFiles(home).credential, LIMITS.policyBytes);
   const { key, parentRun } = words;
   const prover = key === undefined ? null : await proverOf(key);
   const parent = parentRun === undefined ? null : parseHex(parentRun, 32, "--parent");
-  const prepared = await prepareJob(jobOf(home, words, claims));
+  const prepared = await prepareJob(jobOf(home, words, scope));
   const { unverifiedPolicies, ...files } = governance;
-  const elements = grant === null ? [] : [grant.bytes];
   const materials = { ...files, elements, node: node ?? EMPTY };
   return { asked: { prepared, materials, prover, parentRun: parent }, unverifiedPolicies };
 }
@@ -59,15 +79,14 @@ async function proverOf(file: string): Promise<NonNullable<Asked["prover"]>> {
   return (request) => signObject("proof", { request }, [signer]);
 }
 
-function jobOf(home: Home, words: JobWords, grant: Grant | null): JobRequest {
+function jobOf(home: Home, words: JobWords, scope: Scope | null): JobRequest {
   const [executable] = words.command;
   if (executable === undefined) throw new UsageError("no command: name it after `--`.");
-  const scope = grant?.scope;
   const stdin = scope?.stdin instanceof Uint8Array ? "content" : (scope?.stdin ?? "none");
   return {
     executable,
     argv: words.command,
-    environment: environmentOf(words, grant),
+    environment: environmentOf(words, scope),
     cwd: words.cwd ?? scope?.cwd ?? process.cwd(),
     stdin: words.stdin ?? stdin,
     uid: words.uid ?? scope?.uid ?? process.getuid?.() ?? 0,
@@ -80,16 +99,16 @@ function jobOf(home: Home, words: JobWords, grant: Grant | null): JobRequest {
 }
 
 /** The algorithms that the grant names its images by. */
-function hashesOf(scope: Grant["scope"] | undefined) {
+function hashesOf(scope: Scope | null) {
   return {
     ...(scope && { hash: scope.image.algorithm }),
     ...(scope?.interpreter && { interpreterHash: scope.interpreter.algorithm }),
   };
 }
 
-function environmentOf(words: JobWords, grant: Grant | null): JobRequest["environment"] {
+function environmentOf(words: JobWords, scope: Scope | null): JobRequest["environment"] {
   if (words.env === undefined) {
-    const listed = grant?.scope.environment ?? [];
+    const listed = scope?.environment ?? [];
     return listed.flatMap((one) =>
       one.form === "exact" ? [{ name: one.name, value: one.value }] : [],
     );

@@ -28,19 +28,15 @@
  *     attribution: team-a
  *     decision: local                   # local | plane
  */
-import { createPublicKey } from "node:crypto";
 import { userInfo } from "node:os";
 import { resolve } from "node:path";
 import type { GrantRequest } from "../domain/grants.ts";
 import { LIMITS } from "../limits.ts";
 import { compareBytes } from "../wire/cbor.ts";
-import { readKeyFile } from "../wire/key-files.ts";
-import { coseKeyOf } from "../wire/keys.ts";
 import type { Grant, Scope } from "../wire/objects.ts";
 import type { Field } from "./document.ts";
-import { UsageError } from "./error.ts";
+import { readHolderKey } from "./holder.ts";
 import { hashInput, hashProgram, sha256Image } from "./image.ts";
-import { readInput } from "./input-file.ts";
 import { parseUeid } from "./values.ts";
 
 const SCOPE_NAMES = [
@@ -126,16 +122,7 @@ async function holderOf(field: Field | undefined): Promise<Grant["cnf"]> {
   if (field === undefined || field.value === "node") return { node: "executing" };
   const { key } = field.record(["key"]);
   const path = (key ?? field.refuse("expected node, or {key: <file>}")).text();
-  const pem = Buffer.from(await readInput(path, 16_384)).toString("latin1");
-  // A private key is read with its checks: a holder's key that others can read holds nothing.
-  if (pem.startsWith("-----BEGIN PRIVATE KEY-----")) {
-    return { key: coseKeyOf(await readKeyFile(path)) };
-  }
-  try {
-    return { key: coseKeyOf(createPublicKey(pem)) };
-  } catch (cause) {
-    throw new UsageError(`${path} is no PEM key of Ed25519, P-256 or P-384.`, { cause });
-  }
+  return { key: await readHolderKey(path) };
 }
 
 function policiesOf(field: Field | undefined, { policies }: Defaults, document: Field) {

@@ -2,6 +2,7 @@
 import type { Command } from "commander";
 import { LogError } from "../log/error.ts";
 import { parseLeaf, showLeaf } from "../log/leaf.ts";
+import { splitCose } from "../wire/cose.ts";
 import { WireError } from "../wire/error.ts";
 import { type Inspection, inspect, type Recognizer } from "../wire/inspect.ts";
 import { UsageError } from "./error.ts";
@@ -23,11 +24,24 @@ const LEAF: Recognizer = {
   },
 };
 
+/** Whether the file holds several signed objects, one after another. */
+function isChain(bytes: Uint8Array): boolean {
+  try {
+    return splitCose(bytes).length > 1;
+  } catch (error) {
+    if (error instanceof WireError) return false;
+    throw error;
+  }
+}
+
 function recognized(bytes: Uint8Array, file: string): Inspection {
   try {
     return inspect(bytes, [LEAF]);
   } catch (cause) {
     if (!(cause instanceof WireError)) throw cause;
+    if (isChain(bytes)) {
+      throw new UsageError(`${file} is a chain: \`portcullis lineage show\` shows it.`, { cause });
+    }
     throw new UsageError(`${file} is no object of ours, or is damaged: ${cause.message}.`, {
       cause,
     });

@@ -44,6 +44,14 @@ export const VERBS: { readonly [name: string]: Verb } = {
     summary: "issue a grant, from a document or from flags",
     load: () => import("./authorize.ts"),
   },
+  delegate: {
+    summary: "hand on less than a grant allows, under the holder's key",
+    load: () => import("./delegate.ts"),
+  },
+  lineage: {
+    summary: "show a chain as a tree, or verify it",
+    load: () => import("./lineage.ts"),
+  },
   enroll: {
     summary: "make this machine's TPM a node of the domain",
     load: () => import("./enroll.ts"),

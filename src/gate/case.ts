@@ -33,18 +33,20 @@ function attempt<T>(read: () => T): T | null {
   }
 }
 
+/** The grant comes first, and links after it. */
+const parseElement = (bytes: Uint8Array, place: number) =>
+  attempt(() => parseSigned(place === 0 ? "grant" : "link", bytes));
+
 export function parseSubject(materials: Materials): UnverifiedSubject {
-  const [grant] = materials.elements;
   const [charter] = materials.charters;
-  const element = (bytes: Uint8Array, i: number): Uint8Array =>
-    attempt(() => parseSigned(i === 0 ? "grant" : "link", bytes).digest) ?? ZERO_DIGEST;
-  const cnf = attempt(() => grant && parseSigned("grant", grant).claims.cnf);
+  const elements = materials.elements.slice(0, LIMITS.elements).map(parseElement);
+  const cnf = elements.at(-1)?.claims.cnf;
   return {
     akName: attempt(() => parseSigned("node", materials.node).claims.name) ?? ZERO_NAME,
-    elements: materials.elements.slice(0, LIMITS.elements).map(element),
+    elements: elements.map((element) => element?.digest ?? ZERO_DIGEST),
     domain: attempt(() => charter && parseSigned("charter", charter).claims.domain) ?? null,
     snapshotDigest: attempt(() => parseSigned("snapshot", materials.snapshot).digest),
-    heldByKey: cnf != null && "key" in cnf,
+    heldByKey: cnf !== undefined && "key" in cnf,
   };
 }
 

@@ -80,6 +80,19 @@ export function decodeTagged(bytes: Uint8Array, tags: readonly number[]): Tagged
   return { tag, value };
 }
 
+/** Splits a sequence of values (RFC 8742), each under one of the given tags, into their bytes. At least one. */
+export function splitTagged(bytes: Uint8Array, tags: readonly number[]): Uint8Array[] {
+  const reader = new Reader(bytes);
+  const items: Uint8Array[] = [];
+  do {
+    const start = reader.offset;
+    reader.tag(tags);
+    reader.value(0);
+    items.push(bytes.slice(start, reader.offset));
+  } while (reader.offset < bytes.length);
+  return items;
+}
+
 function concat(chunks: readonly Uint8Array[]): Uint8Array {
   const out = new Uint8Array(chunks.reduce((length, chunk) => length + chunk.length, 0));
   let offset = 0;
@@ -162,6 +175,10 @@ class Reader {
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  get offset(): number {
+    return this.#offset;
   }
 
   end(): void {

@@ -14,6 +14,7 @@ import {
   encode,
   encodeTagged,
   isMap,
+  splitTagged,
 } from "./cbor.ts";
 import { WireError } from "./error.ts";
 import { algorithmOf, type Signer, thumbprint } from "./keys.ts";
@@ -170,6 +171,11 @@ export function parseCose(bytes: Uint8Array): UnverifiedMessage {
     }
   }
   return { tag: COSE_SIGN, typ, body, payload, signatures };
+}
+
+/** The messages of a file that holds one after another (RFC 8742), as a chain's does. Throws WireError `wire.cbor`. */
+export function splitCose(bytes: Uint8Array): Uint8Array[] {
+  return splitTagged(bytes, [COSE_SIGN, COSE_SIGN1]);
 }
 
 /** The three members that matter of [protected, {}, payload or signature, ...]. */

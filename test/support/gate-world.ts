@@ -45,7 +45,7 @@ function materialsOf(built: BuiltCase): Materials {
     charters: [built.charter.bytes],
     snapshot: built.snapshot.bytes,
     statusList: built.statusList,
-    elements: [built.grant.bytes],
+    elements: built.chain.map(({ bytes }) => bytes),
     node: built.node.bytes,
     policies: built.policies.map((policy) => policy.bytes),
   };

@@ -197,7 +197,11 @@ function link(domain: Domain, place: number) {
         ...common,
         scope: linkScope,
         policies: perhaps(...([["base", "other"], ...policyNames] as [string[]])),
-        maxDepth: usually<number | undefined>(4, undefined, 0, place, 3),
+        maxDepth: fc.oneof(
+          { weight: 20, arbitrary: fc.constant(4) },
+          { weight: 3, arbitrary: fc.constant(undefined) },
+          { weight: 2, arbitrary: fc.constantFrom(0, place, 3) },
+        ),
         policyValidation: usually<Link["policyValidation"]>(undefined, passed, failed),
         audience: perhaps(...(audiences(domain) as [Grant["audience"]])),
         decision: perhaps<Link["decision"]>("local", "plane"),

@@ -7,6 +7,7 @@ import {
   sign,
   sign1,
   signedBytes,
+  splitCose,
   type UnverifiedMessage,
 } from "../../../src/wire/cose.ts";
 import { thumbprint, verifySignature } from "../../../src/wire/keys.ts";
@@ -230,4 +231,15 @@ test("protected headers are exactly the documented ones", async () => {
       [4, thumbprint(ALICE.key)],
     ]),
   );
+});
+
+test("messages one after another are split, and only where each is whole", async () => {
+  const messages = [await sign("t", PAYLOAD, [ALICE]), await sign1("u", PAYLOAD, BOB)];
+  const file = new Uint8Array(Buffer.concat(messages));
+  expect(splitCose(file)).toEqual(messages);
+  expect(splitCose(messages[0] ?? file)).toEqual(messages.slice(0, 1));
+  expect(refusal(() => splitCose(new Uint8Array(0))).code).toBe("wire.cbor");
+  expect(refusal(() => splitCose(file.subarray(0, -1))).code).toBe("wire.cbor");
+  expect(refusal(() => splitCose(Uint8Array.of(...file, 0))).code).toBe("wire.cbor");
+  expect(refusal(() => splitCose(Uint8Array.of(0xc0, 0))).code).toBe("wire.cbor");
 });
