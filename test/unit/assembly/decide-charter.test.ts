@@ -1,18 +1,23 @@
 /** Bounds that a charter sets beyond its own keysets, and charters that follow one another. */
-import { expect, test } from "vitest";
-import { loadCore } from "../../../src/core/index.ts";
+import { describe, expect, test } from "vitest";
+import { type Code, loadCore } from "../../../src/core/index.ts";
 import type { Charter } from "../../../src/wire/objects.ts";
-import { DAY, NOW } from "../../support/domain.ts";
+import { DAY, NOW, type Signers } from "../../support/domain.ts";
+import { seeded, testSigner } from "../../support/keys.ts";
 import { makeWorld } from "../../support/world.ts";
 
 const core = await loadCore();
 const world = makeWorld();
 
-/** A case under the pinned charter and its successor, both signed by the same roots. */
-async function rotated(first: Partial<Charter>, second: Partial<Charter>): Promise<Uint8Array> {
+/** A case under the pinned charter and its successor, both signed by the same roots unless told. */
+async function rotated(
+  first: Partial<Charter>,
+  second: Partial<Charter>,
+  signers?: Signers,
+): Promise<Uint8Array> {
   const pinned = await world.make("charter", world.charter(first));
   const claims = world.charter({ number: 2, predecessor: pinned.digest, ...second });
-  const last = await world.make("charter", claims);
+  const last = await world.make("charter", claims, { signers });
   return world.caseBytes({
     snapshot: { charter: last.digest },
     evidence: { charters: [pinned.bytes, last.bytes] },
@@ -49,4 +54,64 @@ test.each([
   const bounds = { ...world.charter().bounds, depth };
   const bytes = await world.caseBytes({ charter: { bounds }, grant: { maxDepth } });
   expect(core.decide(bytes).code).toBe(code);
+});
+
+describe("a rotation of the roots", () => {
+  const { root, stranger } = world.signers;
+  const fresh = [1, 2, 3].map((n) => testSigner(`fresh root ${n}`, "P-256")) as unknown as Signers;
+  const keysOf = (signers: Signers) => signers.map(({ key }) => key);
+  const to = (signers: Signers, threshold = 2): Partial<Charter> => ({
+    keysets: { ...world.charter().keysets, root: { threshold, keys: keysOf(signers) } },
+  });
+  const decided = async (second: Partial<Charter>, signers: Signers) =>
+    core.decide(await rotated({}, second, signers)).code;
+  const [, fresh2 = fresh[0], fresh3 = fresh[0]] = fresh;
+
+  test("is signed by both thresholds", async () => {
+    expect(await decided(to(fresh), [root[0], root[1], fresh[0], fresh2])).toBeNull();
+    expect(await decided(to(fresh), [...root, ...fresh])).toBeNull();
+  });
+
+  test("the new roots alone cannot take over, nor the old ones name others without them", async () => {
+    expect(await decided(to(fresh), fresh)).toBe("governance.threshold");
+    expect(await decided(to(fresh), root)).toBe("governance.threshold");
+    expect(await decided(to(fresh), [root[0], ...fresh])).toBe("governance.threshold");
+    expect(await decided(to(fresh), [...root, fresh3])).toBe("governance.threshold");
+    expect(await decided(to(fresh, 1), fresh)).toBe("governance.threshold");
+  });
+
+  test("a key of both counts once for each", async () => {
+    const mixed: Signers = [root[0], fresh[0], fresh2];
+    expect(await decided(to(mixed), [root[0], fresh[0]])).toBe("governance.threshold");
+    expect(await decided(to(mixed), [root[0], root[1], fresh[0]])).toBeNull();
+  });
+
+  test("every signature counts, also of one too many", async () => {
+    const signers: Signers = [root[0], root[1], fresh[0], fresh2, stranger];
+    expect(await decided(to(fresh), signers)).toBe("governance.unknown-key");
+  });
+});
+
+test.each<[string, Partial<Charter>, Code]>([
+  ["a gap", { number: 3 }, "governance.chain"],
+  ["a step back", { number: 1, predecessor: null }, "governance.chain"],
+  ["another predecessor", { predecessor: seeded("another") }, "governance.chain"],
+  ["another domain", { domain: "other.example" }, "governance.domain"],
+])("a charter that does not follow: %s", async (_, second, code) => {
+  expect(core.decide(await rotated({}, second)).code).toBe(code);
+});
+
+test("an older charter cannot stand for the last one: the floor names its number", async () => {
+  const floors = world.floors({ charterNumber: 2 });
+  expect(core.decide(await world.caseBytes({ context: floors })).code).toBe("governance.rollback");
+});
+
+test("a snapshot from the future raises no floor, nor does an older one", async () => {
+  const future = await world.caseBytes({ snapshot: { iat: NOW + 1, exp: NOW + 60 } });
+  expect(core.decide(future).floors).toBeNull();
+  const older = {
+    floors: { charterNumber: 1, snapshotVersion: 8, snapshotDigest: seeded("8"), time: 0 },
+  };
+  expect(core.decide(await world.caseBytes({ context: older })).floors).toBeNull();
+  expect(core.decide(await world.caseBytes({ snapshot: { exp: NOW } })).floors).not.toBeNull();
 });
