@@ -50,8 +50,11 @@ export function prepare(modulus: Modulus, limbs: u32, m: usize, one: usize, squa
   setLimb(one, (length - 1) >> 5, <u32>1 << ((length - 1) & 31));
   const bits = limbs << 5;
   for (let i = length - 1; i < bits; ++i) add(modulus, one, one, one);
-  add(modulus, square, one, one);
-  for (let i: u32 = 31 - clz(bits); i-- > 0;) {
+  // (The leading six bits of that exponent by doubling, which is cheap, the others by squaring.)
+  const rest = max<i32>(26 - clz(bits), 0);
+  copy(square, one, limbs);
+  for (let i = bits >> rest; i-- > 0;) add(modulus, square, square, square);
+  for (let i = <u32>rest; i-- > 0;) {
     mul(modulus, square, square, square);
     if (((bits >> i) & 1) != 0) add(modulus, square, square, square);
   }
