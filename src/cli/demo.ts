@@ -1,4 +1,4 @@
-/** `portcullis demo`: one job admitted, some twenty denied, each for its own reason, on a software TPM. */
+/** `portcullis demo`: a job and a sub-job admitted, some twenty-five denied, each for its own reason, on a software TPM. */
 import { readFile, writeFile } from "node:fs/promises";
 import type { Command } from "commander";
 import { monotonicMs } from "../clock.ts";

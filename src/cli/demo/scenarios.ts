@@ -3,6 +3,8 @@ import { randomBytes } from "node:crypto";
 import { quotePcrs } from "../../agent/index.ts";
 import { nowSeconds } from "../../clock.ts";
 import type { Code } from "../../core/index.ts";
+import { parseChain } from "../../domain/chains.ts";
+import { draftLink } from "../../domain/delegation.ts";
 import {
   activatePolicy,
   deactivatePolicy,
@@ -18,8 +20,10 @@ import { akTemplate } from "../../tpm/structures/templates.ts";
 import { sha256 } from "../../wire/digests.ts";
 import { generateKey, signerOf } from "../../wire/keys.ts";
 import { merkleRoot } from "../../wire/merkle.ts";
-import type { Grant } from "../../wire/objects.ts";
+import { type Grant, type Link, signObject } from "../../wire/objects.ts";
 import type { GrantChange, Site } from "./site.ts";
+
+type Elements = readonly Uint8Array[];
 
 /** One thing to be tried. What is not said is as in the first, admitted run. */
 export interface Scenario {
@@ -27,7 +31,7 @@ export interface Scenario {
   /** The code of the denial; null where the job must run. */
   readonly expected: Code | null;
   readonly grant?: (site: Site) => GrantChange;
-  readonly elements?: (grant: Uint8Array) => readonly Uint8Array[];
+  readonly elements?: (grant: Uint8Array, site: Site) => Elements | Promise<Elements>;
   readonly job?: Partial<JobRequest>;
   readonly evidence?: (site: Site, real: EvidenceSource) => EvidenceSource;
   readonly materials?: (site: Site, materials: Materials) => Materials | Promise<Materials>;
@@ -100,6 +104,24 @@ function softwareMade(real: EvidenceSource): EvidenceSource {
     },
   };
 }
+
+/** A grant that the demo's agent holds, and may hand on once. */
+const agentGrant = (site: Site): GrantChange => ({
+  claims: { cnf: { key: site.agent.key }, maxDepth: 1 },
+});
+
+/** The agent hands the grant on to the node, for a sub-job; `change` is what it writes against the rules. */
+const handOn =
+  (change: Partial<Link> = {}) =>
+  async (grant: Uint8Array, site: Site): Promise<Elements> => {
+    const request = {
+      issuer: "agent@example.org",
+      holder: { node: "executing" },
+      uses: 1,
+    } as const;
+    const drafted = draftLink(parseChain(grant), request, now());
+    return [grant, await signObject("link", { ...drafted, ...change }, [site.agent])];
+  };
 
 const claims = (change: Partial<Grant>) => () => ({ claims: change });
 
@@ -202,6 +224,28 @@ export const SCENARIOS: readonly Scenario[] = [
   {
     title: "revoked",
     expected: "revocation.artifact",
+    before: async (site) => {
+      const index = site.lastStatusIndex;
+      await revoke(site.home.path, await site.publication(), [{ kind: "grants", index }]);
+    },
+  },
+  {
+    title: "a sub-job that an agent handed on, narrower",
+    expected: null,
+    grant: agentGrant,
+    elements: handOn(),
+  },
+  {
+    title: "a sub-job that an agent handed on, wider",
+    expected: "lineage.scope",
+    grant: agentGrant,
+    elements: handOn({ scope: { runtimeSeconds: 3_600 } }),
+  },
+  {
+    title: "an agent's sub-job, its origin revoked",
+    expected: "revocation.ancestor",
+    grant: agentGrant,
+    elements: handOn(),
     before: async (site) => {
       const index = site.lastStatusIndex;
       await revoke(site.home.path, await site.publication(), [{ kind: "grants", index }]);

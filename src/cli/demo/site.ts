@@ -53,6 +53,8 @@ export class Site implements AsyncDisposable {
   readonly tpm: SoftwareTpm;
   readonly core: Core;
   readonly logKey = generateKey("Ed25519");
+  /** An agent that is handed grants, and hands them on. */
+  readonly agent = signerOf(generateKey("Ed25519"));
   /** Descriptor that admitted jobs print to. */
   jobOutput = 1;
   /** What a scenario puts aside for later. */
@@ -120,7 +122,7 @@ export class Site implements AsyncDisposable {
         witness: null,
         breakGlass: null,
         charterSeconds: 30 * DAY,
-        bounds: { grantSeconds: DAY, snapshotSeconds: 3_600, nodeSeconds: 7 * DAY, depth: 0 },
+        bounds: { grantSeconds: DAY, snapshotSeconds: 3_600, nodeSeconds: 7 * DAY, depth: 1 },
         room: { grants: 64, nodes: 8 },
       },
       nowSeconds(),

@@ -55,7 +55,7 @@ async function refuse(gate: Gate, asked: Asked, decision: Decision): Promise<Act
 
 export async function tryOne(site: Site, scenario: Scenario): Promise<Trial> {
   const grant = await site.grant(scenario.grant?.(site));
-  const elements = scenario.elements?.(grant) ?? [grant];
+  const elements = (await scenario.elements?.(grant, site)) ?? [grant];
   await scenario.before?.(site, async () => {
     await runOnce(site, await site.grant(), () => Promise.resolve());
   });
