@@ -6,7 +6,7 @@
  *     TPMT_PUBLIC, 0 | 1 and the parent's Name, TPMS_ATTEST, TPMT_SIGNATURE, qualifying data   (parts)
  *     rules u8, and a part: RULES_PAYLOAD, a reference policy; RULES_PCRS, its map of PCRs alone
  *     floor u8: FLOOR_COUNTERS or FLOOR_FIRMWARE besides; resetCount u32, restartCount u32, clock u64, firmware u64
- *     logs u8: LOG_EVENTS, LOG_IMA
+ *     logs u8: LOG_EVENTS, LOG_IMA; and of each that is there, a part, in this order
  *     PCR values, u32 of them: TPM_ALG_ID u16, index u8, and a part
  *
  * The frame is the host's own work: one that is not well-formed traps. What its parts hold is judged.
@@ -16,6 +16,7 @@ import { Fault } from "./codec/cbor";
 import { TPM_READER_BYTES, TpmReader } from "./codec/reader";
 import { FOUND, check, clearFindings, deny, first } from "./findings";
 import { Code, limits } from "./generated";
+import { judgeEventLog, judgeIma } from "./measure/quoted";
 import { hasPcrFault, judgePcrs } from "./policy/pcr-rules";
 import { Policy, readPolicy } from "./policy/reference";
 import { hashOf } from "./tpm/algorithm";
@@ -61,6 +62,8 @@ let restartCount: u32 = 0;
 let clock: u64 = 0;
 let firmware: u64 = 0;
 let logs: u32 = 0;
+let eventLog: Span = 0;
+let ima: Span = 0;
 
 /** Addresses and lengths of the PCR values supplied: by number of the bank's hash, and index. */
 const SUPPLIED = memory.data(5 * 24 * 8, 8);
@@ -87,6 +90,8 @@ function readFrame(frame: Span): void {
   clock = r.u64();
   firmware = r.u64();
   logs = r.u8();
+  eventLog = (logs & LOG_EVENTS) == 0 ? 0 : r.sized32(most);
+  ima = (logs & LOG_IMA) == 0 ? 0 : r.sized32(most);
   memory.fill(SUPPLIED, 0, 5 * 24 * 8);
   const count = r.u32();
   for (let i: u32 = 0; i < count && !r.faulty; i++) {
@@ -108,7 +113,7 @@ function readFrame(frame: Span): void {
  * 4. extraData is the qualifying data, which is never empty.
  * 5. The signed selection can be compared, and the values supplied for it are the quoted ones.
  * 6. The clock is safe; with a floor, the key lies in the endorsement hierarchy and no counter fell.
- * 7. No log was given, since none can be judged yet.
+ * 7. The logs that were given replay to the quoted values; see measure/quoted.ts.
  * 8. The policy names PCRs, trusted ones, all of them covered, and each has an allowed value.
  */
 export function appraiseQuote(frame: Span): void {
@@ -128,11 +133,12 @@ export function appraiseQuote(frame: Span): void {
     bound = note(parseSelection()) && keyed && bindSupplied();
     timely = judgeTime(keyed);
   }
-  check((logs & LOG_EVENTS) == 0, Code.ENVIRONMENT_EVENTLOG_UNSUPPORTED);
-  check((logs & LOG_IMA) == 0, Code.ENVIRONMENT_IMA_UNSUPPORTED);
+  const booted = (logs & LOG_EVENTS) == 0 || judgeEventLog(eventLog, bound);
+  const measured = (logs & LOG_IMA) == 0 || judgeIma(ima, bound);
   const met = judgePolicy(bound, parsed && keyed);
   memory.copy(APPRAISAL + 8, FOUND, 256);
-  const holds = parsed && signed && bound && timely && met && first == Code.NONE;
+  const explained = booted && measured;
+  const holds = parsed && signed && bound && timely && explained && met && first == Code.NONE;
   store<u32>(APPRAISAL, holds ? 1 : 0);
 }
 

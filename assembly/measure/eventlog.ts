@@ -26,6 +26,7 @@ import { REGISTERS_MAX, extend, extendedIn, resetRegisters, startFrom } from "./
 import { hashOf } from "../tpm/algorithm";
 
 const EV_NO_ACTION: u32 = 3;
+const EV_EFI_HCRTM_EVENT: u32 = 0x80000010;
 const SPEC_ID = "Spec ID Event03\0";
 const STARTUP_LOCALITY = "StartupLocality\0";
 const STARTUP_LOCALITY_BYTES: u32 = 17;
@@ -56,6 +57,12 @@ export let startupLocality: i32 = -1;
 /** Bytes 0xFF or 0x00 behind the last event: areas of fixed size are filled up with one of them. */
 export let paddingBytes: u32 = 0;
 
+/**
+ * The first extend of PCR 0 is an H-CRTM's, and no locality is given. A TPM starts PCR 0 at 4 then (Part 1 §34.3), but not
+ * every firmware that logs such an event had one: this replay starts at 0, and who has a quote may try both.
+ */
+export let isHcrtm: bool = false;
+
 let isCcel: bool = false;
 /** Registers that an event can extend. */
 let registers: u32 = 0;
@@ -69,6 +76,7 @@ const DIGEST = memory.data(64, 8);
 export function openEventLog(log: Span, ccel: bool): bool {
   resetRegisters();
   startupLocality = -1;
+  isHcrtm = false;
   paddingBytes = 0;
   faultOffset = 0;
   isCcel = ccel;
@@ -142,7 +150,7 @@ function readAgileEvent(r: TpmReader): void {
 function readNoAction(r: TpmReader): void {
   if (isCcel || event.pcr != 0 || !startsWithAscii(event.data, STARTUP_LOCALITY)) return;
   r.require(lenOf(event.data) == STARTUP_LOCALITY_BYTES && startupLocality < 0);
-  for (let hash: u32 = 1; hash <= HASHES; hash++) r.require((extendedIn(hash) & 1) == 0);
+  r.require(!isStarted());
   if (r.faulty) return;
   const locality: u32 = load<u8>(ptrOf(event.data) + STARTUP_LOCALITY_BYTES - 1);
   r.require(locality <= LOCALITY_MAX);
@@ -150,7 +158,16 @@ function readNoAction(r: TpmReader): void {
   startFrom(locality);
 }
 
+/** PCR 0 was extended, in any bank. */
+function isStarted(): bool {
+  for (let hash: u32 = 1; hash <= HASHES; hash++) if ((extendedIn(hash) & 1) != 0) return true;
+  return false;
+}
+
 function extendAll(): void {
+  if (event.type == EV_EFI_HCRTM_EVENT && event.pcr == 0 && startupLocality < 0) {
+    isHcrtm = isHcrtm || !isStarted();
+  }
   for (let hash: u32 = 1; hash <= HASHES; hash++) {
     const digest = digestOf(hash);
     if (digest != 0) extend(hash, event.pcr, digest);

@@ -37,8 +37,12 @@ export interface Quote {
   readonly qualifyingData: Uint8Array;
   /** The payload of a reference policy (its signatures are not judged here), or rules over PCRs. */
   readonly policy: Uint8Array | PcrPolicy;
-  /** Given, even empty: denied, since no log can be judged yet. */
+  /** The boot event log of this boot: given, it must replay to every quoted PCR that is not as a reset leaves it. */
   readonly eventLog?: Uint8Array;
+  /**
+   * The IMA list of this boot, from its beginning: given, it must lead to the quoted PCR 10. Entries behind the one that
+   * does are not proven. Not given, nothing is asked of PCR 10.
+   */
   readonly ima?: Uint8Array;
   readonly floor?: ClockFloor;
 }
@@ -113,10 +117,10 @@ function encodeFrame(quote: Quote): Uint8Array {
   frame.part(evidence(quote.qualifyingData, "qualifyingData", FIELD_MAX));
   writePolicy(frame, quote.policy);
   writeFloor(frame, floor);
-  if (eventLog !== undefined) needBytes(eventLog, "eventLog");
-  if (ima !== undefined) needBytes(ima, "ima");
   const events = eventLog === undefined ? 0 : LOG_EVENTS;
   frame.number(1, events | (ima === undefined ? 0 : LOG_IMA));
+  if (eventLog !== undefined) frame.part(evidence(eventLog, "eventLog", LIMITS.eventLogBytes));
+  if (ima !== undefined) frame.part(evidence(ima, "ima", LIMITS.imaBytes));
   writeValues(frame, quote.pcrs);
   return frame.bytes();
 }

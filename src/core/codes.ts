@@ -340,6 +340,41 @@ export const CODES = {
     "An IMA list or a rule over it was presented; this version judges PCR values only.",
     "Present evidence and policies without IMA lists.",
   ),
+  "environment.eventlog-malformed": row("The boot event log does not parse.", AGENT),
+  "environment.eventlog-uncovered": row(
+    "No quoted PCR was extended by an event of the boot event log: nothing was compared with it.",
+    "Quote the PCRs and banks that the firmware extends.",
+  ),
+  "environment.eventlog-missing": row(
+    "A quoted PCR was extended, but the boot event log has no event for it in this bank.",
+    "Present the whole log of this boot, and quote only PCRs and banks that it covers.",
+  ),
+  "environment.eventlog-mismatch": row(
+    "The boot event log does not replay to a quoted PCR.",
+    "Present the log of this very boot; if it is, treat the machine as changed.",
+  ),
+  "environment.ima-malformed": row("The IMA list does not parse.", AGENT),
+  "environment.ima-incomplete": retry("The IMA list ends in the middle of an entry.", AGENT),
+  "environment.ima-uncovered": row(
+    "The quote does not cover PCR 10: nothing proves the IMA list.",
+    "Quote PCR 10 as well.",
+  ),
+  "environment.ima-padded": row(
+    "PCR 10 was extended with SHA-1 digests filled up with zeros: the kernel is older than 5.8.",
+    "Update the kernel; until then, present no IMA list.",
+  ),
+  "environment.ima-mismatch": row(
+    "No entry of the IMA list leads to the quoted PCR 10, or not the same one in every bank.",
+    "Present the whole list of this boot; if it is, treat the machine as changed.",
+  ),
+  "environment.ima-other-pcr": row(
+    "An entry of the IMA list was extended into another PCR than 10.",
+    "Take `pcr=` out of the machine's IMA policy.",
+  ),
+  "environment.ima-violation": row(
+    "A file changed while IMA measured it: the list cannot say what was used.",
+    "Find out which file (`portcullis ima` names it), and restart the machine.",
+  ),
   "environment.pcr-empty": row(
     "The policy names no PCR: nothing would be compared.",
     "Write a policy that names at least one PCR.",

@@ -135,8 +135,8 @@ describe("each check", () => {
       { request: { clock: { ...CLOCK, firmwareVersion: 1n } } },
       ["environment.firmware-rollback"],
     ],
-    ["an event log", { quote: { eventLog: DIGEST } }, ["environment.eventlog-unsupported"]],
-    ["an empty IMA list", { quote: { ima: new Uint8Array() } }, ["environment.ima-unsupported"]],
+    ["no event log", { quote: { eventLog: DIGEST } }, ["environment.eventlog-malformed"]],
+    ["an empty IMA list", { quote: { ima: new Uint8Array() } }, ["environment.ima-uncovered"]],
     ["a policy without PCRs", { quote: { policy: { pcrs: {} } } }, ["environment.pcr-empty"]],
     [
       "a bank without PCRs",
@@ -228,7 +228,7 @@ describe("each check", () => {
       "environment.quote-digest",
       "environment.clock-unsafe",
       "environment.clock-rollback",
-      "environment.eventlog-unsupported",
+      "environment.eventlog-malformed",
       "environment.pcr-untrusted",
     ]);
   });
