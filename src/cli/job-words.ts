@@ -106,7 +106,7 @@ export function helpOf(verb: "run" | "check"): string {
     "  --uid, --gid <n>      who the job runs as",
     "  --input <file>        an input file to be hashed; again for each further one",
     "  --runtime <span>      kill the job after this long: 90s, 15m, 8h",
-    "  --parent <run id>     the run that starts this one, in hex",
+    "  --parent <run id>     the run under way that starts this one, in hex",
     "  --status-fd <n>       write signed receipts, one JSON line each, to this descriptor",
     "  --tpm <address>       device:/dev/tpmrm0, swtpm:path=..., tabrmd, tcti:...",
     "  --home <folder>, --json",

@@ -1,13 +1,20 @@
-/** `portcullis lineage show | verify`: who handed what to whom, and whether the core would accept the chain. */
+/** `portcullis lineage show | verify | runs`: who handed what to whom, whether the core accepts it, what came of it. */
 import type { Command } from "commander";
 import { nowSeconds } from "../clock.ts";
-import { type Code, FAMILIES, type Family, familyOf, loadCore } from "../core/index.ts";
+import {
+  type Code,
+  FAMILIES,
+  type Family,
+  familyOf as familyOfCode,
+  loadCore,
+} from "../core/index.ts";
 import { policiesOf, type UnverifiedChain } from "../domain/chains.ts";
 import { readBounded } from "../domain/files.ts";
 import { Layout } from "../domain/layout.ts";
 import { gatherGovernance } from "../domain/materials.ts";
 import { encodeCase, parseSubject } from "../gate/case.ts";
 import { LIMITS } from "../limits.ts";
+import { familyOf, loggedRuns, type PlacedRun, runTree } from "../log/runs.ts";
 import { openSqliteStore } from "../store/sqlite.ts";
 import { thumbprint } from "../wire/keys.ts";
 import { type Grant, type Link, showClaims } from "../wire/objects.ts";
@@ -17,6 +24,7 @@ import type { Home } from "./home.ts";
 import { nodeFiles } from "./node-files.ts";
 import { denialExit, denialLines, denialShape, hex, isoTime, type Json, oneLine } from "./print.ts";
 import type { Session } from "./session.ts";
+import { countOption, parseHex } from "./values.ts";
 import { defineFamily, defineVerb } from "./verb.ts";
 
 /** The families that a chain can be judged by without a job, a quote or a request. */
@@ -98,7 +106,7 @@ async function caseAround(home: Home, chain: UnverifiedChain): Promise<Uint8Arra
     const credential = await readBounded(nodeFiles(home).credential, LIMITS.policyBytes);
     const node = credential ?? new Uint8Array(0);
     const materials = { ...files, elements: chain.elements, node };
-    const subject = parseSubject(materials);
+    const subject = parseSubject(materials, null);
     const held = {
       floors,
       counters: null,
@@ -118,7 +126,7 @@ async function verify(session: Session, _options: object, [file = ""]: string[])
   const bytes = await caseAround(session.home(), chain);
   const verdict = (await loadCore()).decide(bytes, { explain: true });
   const codes = verdict.codes.filter(
-    (code) => isJudged(familyOf(code)) || CHAIN_CODES.includes(code),
+    (code) => isJudged(familyOfCode(code)) || CHAIN_CODES.includes(code),
   );
   const judged = FAMILIES.filter(isJudged);
   const states = Object.fromEntries(judged.map((family) => [family, verdict.families[family]]));
@@ -137,6 +145,49 @@ async function verify(session: Session, _options: object, [file = ""]: string[])
   return holds ? 0 : denialExit(first ?? "identity.missing");
 }
 
+interface RunsOptions {
+  readonly count: number;
+}
+
+function runLine({ depth, run }: PlacedRun): string {
+  const { runId, time, end, chain } = run;
+  const ended = end === null ? "under way, or its gate died" : `${end.kind} ${end.number}`;
+  const branch = depth === 0 ? "" : `${"   ".repeat(depth - 1)}└─ `;
+  const under = chain === null ? "" : `  chain ${hex(chain).slice(0, 16)}`;
+  return `${branch}${hex(runId)}  ${isoTime(time)}${under}  ${ended}`;
+}
+
+function runShape({ depth, run }: PlacedRun): Json {
+  const { runId, parentRun, time, end, chain } = run;
+  return {
+    depth,
+    run: hex(runId),
+    parent: parentRun && hex(parentRun),
+    chain: chain && hex(chain),
+    time: isoTime(time),
+    end: end && { kind: end.kind, number: end.number },
+  };
+}
+
+/** The runs of the log, each below the one that started it. */
+async function runs(session: Session, { count }: RunsOptions, [id]: string[]): Promise<void> {
+  const store = openSqliteStore(session.home().state);
+  try {
+    const all = await loggedRuns(store);
+    const wanted = id === undefined ? null : parseHex(id, 32, "the run");
+    const placed = wanted === null ? runTree(all.slice(-count)) : runTree(familyOf(all, wanted));
+    if (wanted !== null && placed.length === 0) {
+      throw new UsageError("The log knows no run of this id.");
+    }
+    session.tell({ runs: placed.map(runShape) }, [
+      ...placed.map(runLine),
+      "NOT verified: `portcullis audit verify` checks the log.",
+    ]);
+  } finally {
+    await store.close();
+  }
+}
+
 export function register(program: Command): void {
   const family = defineFamily(program, "lineage", "show a chain as a tree, or verify it");
   const setup = (command: Command) => command.argument("<chain>", "a grant, or a chain's file");
@@ -150,6 +201,17 @@ export function register(program: Command): void {
     ],
     setup,
     run: show,
+  });
+  defineVerb<RunsOptions>(family, {
+    name: "runs",
+    summary: "which run started which, from the origin on",
+    examples: ["portcullis lineage runs", "portcullis lineage runs 3b1f8a...c2"],
+    notes: ["JSON: {runs: [{depth, run, parent, chain, time, end: {kind, number} or null}]}"],
+    setup: (command) =>
+      command
+        .argument("[run id]", "any run of the tree; without one, the latest runs")
+        .option("--count <n>", "how many runs (default: 20)", countOption("--count", 1, 1e6), 20),
+    run: runs,
   });
   defineVerb<object>(family, {
     name: "verify",

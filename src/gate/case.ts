@@ -22,6 +22,8 @@ export interface UnverifiedSubject {
   readonly snapshotDigest: Uint8Array | null;
   /** Whether a key holds the chain's leaf, instead of the executing node. */
   readonly heldByKey: boolean;
+  /** The run that this one says it was started by. */
+  readonly parentRun: Uint8Array | null;
 }
 
 function attempt<T>(read: () => T): T | null {
@@ -37,7 +39,10 @@ function attempt<T>(read: () => T): T | null {
 const parseElement = (bytes: Uint8Array, place: number) =>
   attempt(() => parseSigned(place === 0 ? "grant" : "link", bytes));
 
-export function parseSubject(materials: Materials): UnverifiedSubject {
+export function parseSubject(
+  materials: Materials,
+  parentRun: Uint8Array | null,
+): UnverifiedSubject {
   const [charter] = materials.charters;
   const elements = materials.elements.slice(0, LIMITS.elements).map(parseElement);
   const cnf = elements.at(-1)?.claims.cnf;
@@ -47,6 +52,7 @@ export function parseSubject(materials: Materials): UnverifiedSubject {
     domain: attempt(() => charter && parseSigned("charter", charter).claims.domain) ?? null,
     snapshotDigest: attempt(() => parseSigned("snapshot", materials.snapshot).digest),
     heldByKey: cnf !== undefined && "key" in cnf,
+    parentRun,
   };
 }
 
@@ -57,6 +63,7 @@ export interface Held {
   readonly uses: readonly number[];
   readonly nonce: Uint8Array;
   readonly nowSeconds: number;
+  /** The parent that the subject names, where that is a run under way here; else null, and the core denies. */
   readonly parentRun: Uint8Array | null;
 }
 
@@ -78,7 +85,7 @@ export function requestOf(
     job: jobDigest(job),
     chain,
     snapshot: snapshotDigest,
-    run: held.parentRun,
+    run: subject.parentRun,
   });
 }
 
@@ -131,7 +138,7 @@ export function encodeCase(
       policies: materials.policies,
       tpm: { type: "tpm2", slot, pcrs, eventLog: null, ima: null },
       purpose: "start",
-      run: held.parentRun,
+      run: subject.parentRun,
       gateNonce: held.nonce,
       planeNonce: null,
     },

@@ -23,6 +23,7 @@ import type { CaseFolder } from "../log/cases.ts";
 import type { Journal, Proven, Recorded } from "../log/journal.ts";
 import type { Leaf } from "../log/leaf.ts";
 import { type Store, StoreError } from "../store/contract.ts";
+import { compareBytes } from "../wire/cbor.ts";
 import { encodePlain } from "../wire/objects.ts";
 import { encodeCase, type Held, parseSubject, requestOf, type UnverifiedSubject } from "./case.ts";
 import type { AttestedRequest, EvidenceSource, Materials, Prover } from "./evidence.ts";
@@ -50,7 +51,7 @@ export interface Asked {
   readonly materials: Materials;
   /** Needed where a key holds the chain's leaf; null otherwise. */
   readonly prover: Prover | null;
-  /** The run that this one was started by, 32 bytes. */
+  /** The run under way that this one is started by, 32 bytes. */
   readonly parentRun: Uint8Array | null;
 }
 
@@ -114,8 +115,8 @@ export class Gate {
     let failure: { readonly error: unknown } | null = null;
     let caseBytes: Uint8Array | null = null;
     try {
-      const subject = parseSubject(asked.materials);
-      const held = await this.#hold(subject, asked.parentRun);
+      const subject = parseSubject(asked.materials, asked.parentRun);
+      const held = await this.#hold(subject);
       const job = encodePlain("job", asked.prepared.job);
       const request = requestOf(subject, held, job);
       let attested: AttestedRequest | null = null;
@@ -141,7 +142,7 @@ export class Gate {
     }
   }
 
-  async #hold(subject: UnverifiedSubject, parentRun: Uint8Array | null): Promise<Held> {
+  async #hold(subject: UnverifiedSubject): Promise<Held> {
     const { store } = this.#parts;
     const floors = await store.floors();
     if (floors === null) throw new StoreError("store.unpinned", NO_PIN);
@@ -151,8 +152,15 @@ export class Gate {
       uses: await store.uses(subject.elements),
       nonce: randomBytes(32),
       nowSeconds: nowSeconds(),
-      parentRun,
+      parentRun: await this.#underWay(subject.parentRun),
     };
+  }
+
+  /** Nobody can hang its job below a run that does not exist, or is over: the log would tell a false origin. */
+  async #underWay(run: Uint8Array | null): Promise<Uint8Array | null> {
+    if (run === null) return null;
+    const open = await this.#parts.store.openRuns();
+    return open.find(({ runId }) => compareBytes(runId, run) === 0)?.runId ?? null;
   }
 
   async #attest(request: Uint8Array): Promise<AttestedRequest> {

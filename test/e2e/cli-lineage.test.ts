@@ -91,3 +91,9 @@ test("run takes a chain's file, and is denied for what this machine lacks alone"
   expect(err).toMatch(/^identity\.missing/);
   expect(code).toBe(77);
 });
+
+test("runs: none has begun here, and an unknown one is said to be so", async () => {
+  expect(await place.json(["lineage", "runs"])).toEqual({ runs: [] });
+  const { code, err } = await place.run(["lineage", "runs", "ab".repeat(32)]);
+  expect([code, err]).toEqual([64, expect.stringMatching(/no run of this id/)]);
+});

@@ -126,7 +126,7 @@ async function verdict(grant: Uint8Array) {
     nowSeconds: NOW + 1,
     parentRun: null,
   };
-  const subject = parseSubject(materials);
+  const subject = parseSubject(materials, null);
   const job = encodePlain("job", JOB);
   const asked = requestOf(subject, held, job);
   if (asked === null) throw new Error("the materials name no request");

@@ -1,6 +1,7 @@
 /** Chains through the gate with real parts: every element's use is claimed, and the leaf's holder proves. */
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { Asked } from "../../../src/gate/gate.ts";
+import { loggedRuns, runTree } from "../../../src/log/runs.ts";
 import { parseSigned } from "../../../src/wire/objects.ts";
 import { chain, holderAt, type LinkChange } from "../../support/chains.ts";
 import { NOW } from "../../support/domain.ts";
@@ -17,8 +18,8 @@ afterEach(async () => {
   vi.useRealTimers();
 });
 
-/** Asks with a grant of one use for the gate's job, and these links. */
-async function ask(links: readonly LinkChange[]): Promise<Asked> {
+/** Asks with a grant of one use (or so many) for the gate's job, and these links. */
+async function ask(links: readonly LinkChange[], uses = 1): Promise<Asked> {
   const prepared = await g.prepare();
   const { job } = prepared;
   const scope = g.world.scope({
@@ -31,7 +32,7 @@ async function ask(links: readonly LinkChange[]): Promise<Asked> {
     callers: [job.callerUid],
     inputs: [],
     runtimeSeconds: job.runtimeSeconds,
-    uses: 1,
+    uses,
   });
   const materials = await g.materials(prepared, { ...chain(g.world, links), scope });
   const signers = [holderAt(g.world, links.length)] as const;
@@ -97,4 +98,23 @@ test("elements in another order, cut off or damaged are denied for what they are
   expect(await presented([grant, first])).toBe("identity.proof");
   expect(await presented([first, second])).toBe("artifact.malformed");
   expect(await presented([grant, first.subarray(0, -1)])).toBe("artifact.malformed");
+});
+
+test("a sub-job is connected to the run under way that started it, and to no other", async () => {
+  const started = await g.gate.decide(await ask([], 2));
+  if (!started.verdict.allow) throw new Error("denied");
+  const parent = await g.gate.claim(started.verdict);
+  const sub = { ...(await ask([{}], 2)), parentRun: parent.runId };
+  expect((await g.gate.decide({ ...sub, parentRun: seeded("no run") })).code).toBe("replay.run");
+  expect(await run(sub)).toEqual({ kind: "exited", code: 0 });
+  await g.gate.execute(parent, () => undefined);
+  expect((await g.gate.decide(sub)).code).toBe("replay.run");
+
+  const runs = await loggedRuns(g.store);
+  const child = runs.find(({ parentRun }) => parentRun !== null);
+  expect(child?.parentRun).toEqual(parent.runId);
+  expect(runTree(runs).map(({ depth, run: { runId } }) => [depth, runId])).toEqual([
+    [0, parent.runId],
+    [1, child?.runId],
+  ]);
 });
