@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import { loadDomain } from "../domain/domain.ts";
 import { type Revocation, revoke } from "../domain/publication.ts";
-import { parseCose } from "../wire/cose.ts";
+import { parseCose, splitCose } from "../wire/cose.ts";
 import { kindOf, parseSigned } from "../wire/objects.ts";
 import { UsageError } from "./error.ts";
 import { readInput } from "./input-file.ts";
@@ -29,7 +29,9 @@ const INDEX_MAX = 2 ** 48;
  * What revokes the object in this file. Its signatures are not verified: revoking too much is safe.
  */
 async function fromFile(path: string, domain: string): Promise<Revocation> {
-  const bytes = await readInput(path);
+  // Of a chain, its end: what stands above it may have other children.
+  const file = await readInput(path);
+  const bytes = splitCose(file).at(-1) ?? file;
   const kind = kindOf(parseCose(bytes));
   if (kind !== "grant" && kind !== "node" && kind !== "link") {
     throw new UsageError(
@@ -80,7 +82,7 @@ export function register(program: Command): void {
     ],
     setup: (command) =>
       addSignerOption(command, "governance")
-        .argument("[files...]", "grants, links or node credentials")
+        .argument("[files...]", "grants, chains (their last link) or node credentials")
         .option("--grant <index>", "a grant by its status index; again for others", collect)
         .option("--node <index>", "a node by its status index; again for others", collect)
         .option("--digest <hex>", "any element by its digest; again for others", collect),

@@ -92,6 +92,14 @@ test("run takes a chain's file, and is denied for what this machine lacks alone"
   expect(code).toBe(77);
 });
 
+test("revoke: of a chain's file its last link, and nothing above it", async () => {
+  const { elements } = await place.json<{ elements: { digest: string }[] }>([
+    ...["lineage", "show", "two.grant"],
+  ]);
+  const { revoked } = await place.json<{ revoked: unknown }>(["revoke", "two.grant"]);
+  expect(revoked).toEqual([{ kind: "element", digest: elements[2]?.digest }]);
+});
+
 test("runs: none has begun here, and an unknown one is said to be so", async () => {
   expect(await place.json(["lineage", "runs"])).toEqual({ runs: [] });
   const { code, err } = await place.run(["lineage", "runs", "ab".repeat(32)]);

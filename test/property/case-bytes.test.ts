@@ -5,6 +5,7 @@
 import { describe, expect, test } from "vitest";
 import { loadCore } from "../../src/core/index.ts";
 import { exemptFlip, sectionsOf } from "../support/bits.ts";
+import { chain } from "../support/chains.ts";
 import { seededRandom } from "../support/random.ts";
 import { type BuiltCase, makeWorld } from "../support/world.ts";
 
@@ -12,9 +13,12 @@ const world = makeWorld();
 const SEED = 20_260_101;
 const FLIPS = 2_400;
 
+const NARROWED = { scope: { uses: 1 }, policies: ["base"], audience: [world.ueid] };
+
 const variants: readonly (readonly [name: string, () => Promise<BuiltCase>])[] = [
   ["key holder, local", () => world.build()],
   ["node holder, plane", () => world.build({ holder: "node", plane: true })],
+  ["a chain of two links", () => world.build(chain(world, [{}, { claims: NARROWED }]))],
 ];
 
 describe.each(variants)("%s", (_, build) => {

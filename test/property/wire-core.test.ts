@@ -10,6 +10,7 @@ import { type CborValue, decode, encode } from "../../src/wire/cbor.ts";
 import { parseCose } from "../../src/wire/cose.ts";
 import { WireError } from "../../src/wire/error.ts";
 import { parsePlain, parseSigned } from "../../src/wire/objects.ts";
+import { chain } from "../support/chains.ts";
 import { mutations } from "../support/mutations.ts";
 import { type BuiltCase, type Edits, makeWorld } from "../support/world.ts";
 
@@ -32,6 +33,10 @@ const signed = {
   grant: {
     malformed: ["artifact.malformed", "artifact.unknown-claim", "artifact.oversized"],
     bytesOf: (built) => built.grant.bytes,
+  },
+  link: {
+    malformed: ["artifact.malformed", "artifact.unknown-claim", "artifact.oversized"],
+    bytesOf: (built) => built.chain[1]?.bytes ?? null,
   },
   result: { malformed: ["plane.malformed"], bytesOf: (built) => built.result },
 } as const satisfies { readonly [kind: string]: Target };
@@ -61,7 +66,14 @@ function mayDiffer(kind: Readable, why: string | null, mutated: CborValue): bool
   return kind === "policy" && why === null && domain !== world.domain;
 }
 
-const base = await world.build({ plane: true });
+/** A case with every kind of object; the link states all that a link may. */
+function build(edit: Edits = {}): Promise<BuiltCase> {
+  const { scope, policies, policyValidation, audience } = world.grant();
+  const decision = "plane" as const;
+  const claims = { scope, policies, policyValidation, audience, decision, attribution: "team" };
+  return world.build(chain(world, [{ claims, edit }], { plane: true, edit }));
+}
+const base = await build();
 const kinds = [...Object.keys(signed), ...Object.keys(plain)] as Kind[];
 const changed = new Map(
   kinds.map((kind) => {
@@ -75,7 +87,7 @@ const changed = new Map(
 async function compare(kind: Kind, mutated: CborValue, { malformed, bytesOf }: Target) {
   const put = () => encode(mutated);
   const edit: Edits = isSigned(kind) ? { payload: { [kind]: put } } : { [kind]: put };
-  const built = await world.build({ plane: true, edit });
+  const built = await build(edit);
   const why = objection(kind, bytesOf(built) ?? new Uint8Array());
   if (mayDiffer(kind, why, mutated)) return;
   const verdict = core.decide(built.bytes, { explain: true });

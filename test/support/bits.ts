@@ -18,6 +18,7 @@ export function sectionsOf(built: BuiltCase): Section[] {
     ["snapshot", built.snapshot.bytes],
     ["status list", built.statusList],
     ["grant", built.grant.bytes],
+    ...built.chain.slice(1).map(({ bytes }, i) => [`link ${i + 1}`, bytes] as const),
     ["proof", evidence.proof],
     ["node credential", built.node.bytes],
     ["job", built.job],
