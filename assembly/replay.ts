@@ -21,7 +21,7 @@ import {
   paddingBytes,
   startupLocality,
 } from "./measure/eventlog";
-import { bytesLeft, entry, nextEntry, openIma } from "./measure/ima";
+import { bytesLeft, entry, nextEntry, openIma, storedBytes } from "./measure/ima";
 import * as ima from "./measure/ima";
 import { REGISTERS, extendedIn } from "./measure/registers";
 import { hashOf } from "./tpm/algorithm";
@@ -47,16 +47,20 @@ const BANKS: usize = 48;
 /** How many algorithms this core does not have, and their TPM_ALG_IDs. */
 const UNSUPPORTED: usize = 52;
 
-/** IMA lists: entries, violations, padded SHA-1 digests, bytes of an incomplete entry, and how many templates. */
-const ENTRIES: usize = 36;
-const VIOLATIONS: usize = 40;
-const PADDED: usize = 44;
-const BYTES_LEFT: usize = 48;
-const TEMPLATES: usize = 52;
+/** IMA lists: bytes of an incomplete entry, bytes of a template digest, and how many templates. */
+const BYTES_LEFT: usize = 36;
+const STORED_BYTES: usize = 40;
+const TEMPLATES: usize = 44;
 /** For each template: offset and length of its name in the list, and its entries. A list has few: the kernel has eight. */
-const TEMPLATE: u32 = 56;
+const TEMPLATE: u32 = 48;
 const TEMPLATE_BYTES: u32 = 12;
 const TEMPLATES_MAX: u32 = 16;
+
+/** A record of six u32: PCR, offset and length of the template's name and of its data, and flags. */
+const ENTRY_BYTES: u32 = 24;
+const VIOLATION: u32 = 1;
+const MISMATCH: u32 = 2;
+const ZERO_PADDED: u32 = 4;
 
 /** A record of nine u32: PCR, type, offset and length of data, 1 if bound, offset of the digest by hash, or 0. */
 const EVENT_BYTES: u32 = 36;
@@ -111,28 +115,34 @@ function writeUnsupported(): void {
   store<u32>(REPLAY, unsupported, UNSUPPORTED);
 }
 
-/**
- * Replays an IMA list in one bank; see `openIma`. A record is one u32, the index of an entry whose template digest is not
- * that of its data; `records` is the address of room for one an entry, behind the list.
- */
+/** Replays an IMA list in one bank; see `openIma`. `records` is the address of room for 24 bytes an entry. */
 export function replayIma(list: Span, hash: u32, stored: u32, padded: bool, records: usize): void {
   openRow(records);
   openIma(list, hash, stored, padded);
   let entries: u32 = 0;
-  let mismatches: u32 = 0;
-  let fault = false;
-  for (; !fault && nextEntry(); entries++) {
-    if (entry.isViolation) count(VIOLATIONS);
-    if (entry.isPadded) count(PADDED);
-    if (entry.isMismatch) store<u32>(records + (mismatches++ << 2), entries);
-    fault = !countTemplate(ptrOf(list));
+  let crowded = false;
+  for (; !crowded && nextEntry(); entries++) {
+    crowded = !countTemplate(ptrOf(list));
+    writeEntry(records + entries * ENTRY_BYTES, ptrOf(list));
   }
-  store<u32>(REPLAY, fault || ima.isFaulty ? 1 : 0, FAULTY);
-  store<u32>(REPLAY, fault ? <u32>(ptrOf(entry.template) - ptrOf(list)) : ima.faultOffset, FAULT_OFFSET);
-  store<u32>(REPLAY, mismatches, COUNT);
+  const at = crowded ? <u32>(ptrOf(entry.template) - ptrOf(list)) : ima.faultOffset;
+  store<u32>(REPLAY, crowded || ima.isFaulty ? 1 : 0, FAULTY);
+  store<u32>(REPLAY, at, FAULT_OFFSET);
+  store<u32>(REPLAY, entries, COUNT);
   store<u32>(REPLAY + ((hash - 1) << 2), extendedIn(hash), EXTENDED);
-  store<u32>(REPLAY, entries, ENTRIES);
   store<u32>(REPLAY, bytesLeft, BYTES_LEFT);
+  store<u32>(REPLAY, storedBytes, STORED_BYTES);
+}
+
+function writeEntry(record: usize, list: usize): void {
+  const mismatch = entry.isMismatch ? MISMATCH : 0;
+  store<u32>(record, entry.pcr);
+  store<u32>(record, <u32>(ptrOf(entry.template) - list), 4);
+  store<u32>(record, lenOf(entry.template), 8);
+  store<u32>(record, <u32>(ptrOf(entry.body) - list), 12);
+  store<u32>(record, lenOf(entry.body), 16);
+  const padded = entry.isPadded ? ZERO_PADDED : 0;
+  store<u32>(record, (entry.isViolation ? VIOLATION : 0) | mismatch | padded, 20);
 }
 
 function count(what: usize): void {

@@ -39,10 +39,12 @@ export class ImaEntry {
   template: Span;
   /** What the template digest covers; of the legacy template a copy that the next entry overwrites. */
   data: Span;
+  /** The same as it stands in the list: of the legacy template SHA-1, length and name. */
+  body: Span;
 }
 
 /** The entry that `nextEntry` read last. */
-export const entry = changetype<ImaEntry>(memory.data(32, 8));
+export const entry = changetype<ImaEntry>(memory.data(40, 8));
 
 /** The list is none from `faultOffset` on. */
 export let isFaulty: bool = true;
@@ -51,7 +53,8 @@ export let faultOffset: u32 = 0;
 export let bytesLeft: u32 = 0;
 
 let bank: u32 = 0;
-let storedBytes: u32 = 0;
+/** Bytes of a template digest in this list. */
+export let storedBytes: u32 = 0;
 let storedHash: u32 = 0;
 let isZeroPadded: bool = false;
 let start: usize = 0;
@@ -127,8 +130,12 @@ export function nextEntry(): bool {
   let sound = r.faulty || (entry.pcr < REGISTERS_MAX && nameBytes != 0 && nameBytes <= NAME_MAX);
   entry.template = r.take(nameBytes);
   sound = sound && (r.faulty || isName(entry.template));
-  if (sound && isAscii(entry.template, LEGACY)) sound = readLegacy(r);
-  else entry.data = r.take(r.little32());
+  if (sound && isAscii(entry.template, LEGACY)) {
+    sound = readLegacy(r);
+  } else {
+    entry.data = r.take(r.little32());
+    entry.body = entry.data;
+  }
   if (!sound) {
     isFaulty = true;
     faultOffset = <u32>(at - start);
@@ -145,6 +152,7 @@ export function nextEntry(): bool {
 
 /** False where the name is longer than any that the kernel keeps. */
 function readLegacy(r: TpmReader): bool {
+  const begin = r.at;
   const digest = r.take(LEGACY_DIGEST_BYTES);
   const length = r.little32();
   if (length > LEGACY_NAME_MAX) return r.faulty;
@@ -154,6 +162,7 @@ function readLegacy(r: TpmReader): bool {
   memory.fill(LEGACY_DATA + LEGACY_DIGEST_BYTES, 0, LEGACY_BYTES - LEGACY_DIGEST_BYTES);
   memory.copy(LEGACY_DATA + LEGACY_DIGEST_BYTES, ptrOf(name), length);
   entry.data = span(LEGACY_DATA, LEGACY_BYTES);
+  entry.body = span(begin, <u32>(r.at - begin));
   return true;
 }
 

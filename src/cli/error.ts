@@ -28,6 +28,8 @@ const USAGE = [
   "log.case",
   "log.signature",
   "log.malformed",
+  "eventlog.malformed",
+  "ima.malformed",
   "exec.request",
   "exec.file",
   "exec.user",

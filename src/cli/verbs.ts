@@ -68,6 +68,14 @@ export const VERBS: { readonly [name: string]: Verb } = {
     summary: "show any object, and what is not verified about it",
     load: () => import("./inspect.ts"),
   },
+  eventlog: {
+    summary: "show a boot event log and the PCRs that it replays to",
+    load: () => import("./eventlog.ts"),
+  },
+  ima: {
+    summary: "show an IMA list and the PCRs that it replays to",
+    load: () => import("./ima.ts"),
+  },
   replay: {
     summary: "decide a recorded case again",
     load: () => import("./replay.ts"),

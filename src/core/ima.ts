@@ -15,6 +15,22 @@ export interface ImaOptions {
   readonly templateDigestBytes?: 20 | 32 | 48 | 64;
   /** Kernels before 5.8 extended every other bank with SHA-1, filled up with zeros: replay that. */
   readonly zeroPadded?: boolean;
+  /** Give the entries themselves as well. */
+  readonly withEntries?: boolean;
+}
+
+export interface ImaEntry {
+  readonly index: number;
+  readonly pcr: number;
+  readonly template: string;
+  /** As the list says. */
+  readonly templateDigest: Uint8Array;
+  /** The template data as it stands in the list: of the legacy template SHA-1, length and name. */
+  readonly data: Uint8Array;
+  /** The template digest is all zero: the file changed while it was measured. */
+  readonly violation: boolean;
+  /** The template digest is not that of the data. */
+  readonly mismatch: boolean;
 }
 
 /** What a list says. It is text: only a quote of these PCRs makes it evidence. */
@@ -32,12 +48,19 @@ export interface ImaReplay {
   readonly pcrs: { readonly [index: number]: Uint8Array };
   /** Bytes of an incomplete entry at the end. */
   readonly bytesLeft: number;
+  /** Where `withEntries` asked for it: every entry, in its order. */
+  readonly list?: readonly ImaEntry[];
 }
 
 // The row of an IMA list: assembly/replay.ts.
-const LIST = { entries: 9, violations: 10, padded: 11, bytesLeft: 12, templates: 13 } as const;
-const TEMPLATE = 14;
+const LIST = { bytesLeft: 9, digestBytes: 10, templates: 11 } as const;
+const TEMPLATE = 12;
 const TEMPLATE_WORDS = 3;
+const RECORD_WORDS = 6;
+const FLAGS = 5;
+const VIOLATION = 1;
+const MISMATCH = 2;
+const PADDED = 4;
 const ZERO_PADDED = 1;
 const DIGEST_BYTES: readonly unknown[] = [20, 32, 48, 64];
 
@@ -57,7 +80,7 @@ export function replayIma(
   if (typeof options !== "object" || options === null) {
     throw new CoreError("input", "The bank to replay is missing.");
   }
-  const { bank, templateDigestBytes, zeroPadded } = options;
+  const { bank, templateDigestBytes, zeroPadded, withEntries } = options;
   const id = hashId(bank);
   if (templateDigestBytes !== undefined && !DIGEST_BYTES.includes(templateDigestBytes)) {
     throw new CoreError("input", "templateDigestBytes is 20, 32, 48 or 64.");
@@ -74,23 +97,60 @@ export function replayIma(
     const message = `What stands at byte ${offset} is no entry of an IMA list.`;
     return new CoreError("ima.malformed", message, { offset });
   }
+  const records = recordsOf(core, row, RECORD_WORDS);
   return {
-    entries: row(LIST.entries),
-    violations: row(LIST.violations),
-    mismatches: [...recordsOf(core, row, 1)],
-    zeroPadded: row(LIST.padded),
+    entries: row(ROW.count),
+    violations: flagged(records, VIOLATION).length,
+    mismatches: flagged(records, MISMATCH),
+    zeroPadded: flagged(records, PADDED).length,
     templates: readTemplates(core, row),
     pcrs: registersOf(core, row, bank),
     bytesLeft: row(LIST.bytesLeft),
+    ...(withEntries === true ? { list: readEntries(core, row, list.length) } : {}),
   };
 }
 
-/** Names are printable ASCII, as the core made sure. */
+/** Indexes of the entries that have a flag. */
+function flagged(records: Uint32Array, flag: number): number[] {
+  const indexes: number[] = [];
+  for (let at = FLAGS; at < records.length; at += RECORD_WORDS) {
+    if ((records[at] ?? 0) & flag) indexes.push((at - FLAGS) / RECORD_WORDS);
+  }
+  return indexes;
+}
+
+/** Copies of what was replayed. */
+function readEntries(core: Exports, row: Row, length: number): ImaEntry[] {
+  const list = take(core, core.input(), length);
+  const records = recordsOf(core, row, RECORD_WORDS);
+  return Array.from({ length: row(ROW.count) }, (_, index) => {
+    const at = index * RECORD_WORDS;
+    const [pcr = 0, name = 0, nameBytes = 0, data = 0, dataBytes = 0, flags = 0] = records.subarray(
+      at,
+      at + RECORD_WORDS,
+    );
+    // Between the template digest and the name stands the name's length.
+    const digestEnd = name - 4;
+    return {
+      index,
+      pcr,
+      template: text(list.subarray(name, name + nameBytes)),
+      templateDigest: list.slice(digestEnd - row(LIST.digestBytes), digestEnd),
+      data: list.slice(data, data + dataBytes),
+      violation: (flags & VIOLATION) !== 0,
+      mismatch: (flags & MISMATCH) !== 0,
+    };
+  });
+}
+
+/** Printable ASCII, as the core made sure. */
+const text = (bytes: Uint8Array): string => String.fromCharCode(...bytes);
+
 function readTemplates(core: Exports, row: Row): Record<string, number> {
   const rows = Array.from({ length: row(LIST.templates) }, (_, i) => {
     const at = TEMPLATE + i * TEMPLATE_WORDS;
     const name = take(core, core.input() + row(at), row(at + 1));
-    return [String.fromCharCode(...name), row(at + 2)] as const;
+    return [text(name), row(at + 2)] as const;
   });
   return Object.fromEntries(rows);
 }

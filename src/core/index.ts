@@ -4,7 +4,7 @@ export type { Pcrs } from "./banks.ts";
 export { CODE_LIST, CODES, type Code, FAMILIES, type Family, familyOf } from "./codes.ts";
 export { CoreError, type CoreErrorCode } from "./errors.ts";
 export type { EventLogOptions, EventLogReplay, LogEvent } from "./eventlog.ts";
-export type { ImaOptions, ImaReplay } from "./ima.ts";
+export type { ImaEntry, ImaOptions, ImaReplay } from "./ima.ts";
 export { KeyHandle, type SignatureCheck, type Tier } from "./keys.ts";
 export {
   Core,

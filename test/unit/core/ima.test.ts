@@ -190,6 +190,25 @@ test("the largest list is read, every entry a mismatch", () => {
   expect(replay.mismatches.at(-1)).toBe(count - 1);
 });
 
+test("entries are given where they are asked for, as copies", () => {
+  const made = [legacyEntry("/bin/true"), ngEntry("/bin/sh", "zero"), ngEntry("/bin/ls", "wrong")];
+  const bytes = encodeList(made, "sha256");
+  expect(core.replayIma(bytes, { bank: "sha1" }).list).toBeUndefined();
+  const { list } = core.replayIma(bytes, { bank: "sha1", withEntries: true });
+  bytes.fill(0xaa);
+  const legacy = concat(HASH.sha1(Buffer.from("/bin/true")), fields(Buffer.from("/bin/true")));
+  const digest = HASH.sha256(
+    concat(HASH.sha1(Buffer.from("/bin/true")), Buffer.from("/bin/true"), new Uint8Array(247)),
+  );
+  const [first, second, third] = list ?? [];
+  expect(first).toEqual({
+    ...{ index: 0, pcr: 10, template: "ima", templateDigest: digest, data: legacy },
+    ...{ violation: false, mismatch: false },
+  });
+  expect(second).toMatchObject({ index: 1, data: made[1]?.data, violation: true, mismatch: false });
+  expect(third).toMatchObject({ index: 2, template: "ima-ng", violation: false, mismatch: true });
+});
+
 test("a template may be called __proto__", () => {
   const list = encodeEntry({ ...ngEntry("/bin/sh"), template: "__proto__" });
   const { templates } = core.replayIma(list, { bank: "sha1" });
