@@ -60,7 +60,9 @@ export {
 } from "./core/index.ts";
 
 // The trust domain: what the holders of its keys make, sign and publish.
+export { parseChain, splitChain, type UnverifiedChain } from "./domain/chains.ts";
 export { type DomainPlan, type DraftDomain, draftDomain, writeDomain } from "./domain/creation.ts";
+export { type Delegated, type DelegationRequest, delegate } from "./domain/delegation.ts";
 export { type Domain, loadDomain, loadPolicies } from "./domain/domain.ts";
 export { DomainError, type DomainErrorCode } from "./domain/error.ts";
 export { type GrantRequest, type IssuedGrant, issueGrant } from "./domain/grants.ts";
@@ -134,6 +136,7 @@ export {
   verifyConsistency,
   verifyInclusion,
 } from "./log/proof.ts";
+export { type LoggedRun, loggedRuns } from "./log/runs.ts";
 export { type LogVerification, type VerifiedLog, verifyLog } from "./log/verification.ts";
 export { PrivateError } from "./private.ts";
 

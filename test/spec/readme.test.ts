@@ -13,7 +13,15 @@ import { CaseFolder } from "../../src/log/cases.ts";
 import { parseLeaf } from "../../src/log/leaf.ts";
 import { openSqliteStore } from "../../src/store/sqlite.ts";
 import { preparedMachines, SoftwareTpm } from "../../swtpm/index.ts";
-import { PAGES, page, root, snippetOf, snippetsOf, tableOf } from "../support/snippets.ts";
+import {
+  ALL_PAGES,
+  PAGES,
+  page,
+  root,
+  snippetOf,
+  snippetsOf,
+  tableOf,
+} from "../support/snippets.ts";
 
 /** FIPS 180-4's example "abc". */
 const ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
@@ -167,15 +175,21 @@ describe("the snippets", () => {
   });
 });
 
-describe.each(PAGES)("%s", (path) => {
-  test("links to files that exist", () => {
+describe("every page", () => {
+  test.each(ALL_PAGES)("%s links to files that exist", (path) => {
     const links = [...page(path).matchAll(/\]\(([^)#]+?)(?:#[^)]*)?\)/g)].map(([, to]) => to ?? "");
     const files = links.filter((to) => !to.startsWith("https://"));
     for (const to of files) expect(existsSync(join(root, dirname(path), to)), to).toBe(true);
   });
 
-  test("names verbs that exist", () => {
+  test.each(PAGES)("%s names verbs that exist", (path) => {
     const verbs = [...page(path).matchAll(/(?:^|`)portcullis ([a-z]+)/gm)].map(([, verb]) => verb);
     for (const verb of verbs) expect(Object.keys(VERBS)).toContain(verb);
+  });
+
+  test("stands in the README", () => {
+    const linked = page("README.md");
+    const others = ALL_PAGES.filter((path) => path !== "README.md");
+    for (const path of others) expect(linked).toContain(`(${path})`);
   });
 });

@@ -1,5 +1,5 @@
 /** The pages, and the code in them. */
-import { readFileSync } from "node:fs";
+import { globSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -14,6 +14,9 @@ export const PAGES = [
   "docs/abi.md",
   "docs/architecture.md",
 ] as const;
+
+/** Every page there is. */
+export const ALL_PAGES: readonly string[] = globSync("{*,docs/*}.md", { cwd: root }).sort();
 
 export interface Snippet {
   readonly language: string;
