@@ -177,3 +177,21 @@ describe("the layout of the result", () => {
     expect(FAMILIES).toHaveLength(12);
   });
 });
+
+describe("the row of a replay", () => {
+  const rows = tableOf(ABI, "| offset | of | field | |").map(([at, , field = ""]) => [
+    field,
+    Number(at),
+  ]);
+
+  test("stands where the core writes it", () => {
+    const source = readFileSync(join(root, "assembly/replay.ts"), "utf8");
+    const camel = (name: string) =>
+      name.toLowerCase().replaceAll(/_(.)/g, (_, letter: string) => letter.toUpperCase());
+    const written = [...source.matchAll(/^const ([A-Z_]+): usize = (\d+);/gm)].map(
+      ([, name = "", at]) => [camel(name), Number(at)],
+    );
+    expect(written.length).toBeGreaterThan(10);
+    expect(Object.fromEntries(rows)).toEqual(Object.fromEntries(written));
+  });
+});
