@@ -7,6 +7,8 @@ import { HOUR, NOW, text } from "../../support/domain.ts";
 import { seeded } from "../../support/keys.ts";
 import { type CaseOverrides, makeWorld } from "../../support/world.ts";
 
+const builds = ["simd", "scalar", "checked"] as const;
+const cores = await Promise.all(builds.map((build) => loadCore({ build })));
 const core = await loadCore();
 const world = makeWorld();
 
@@ -14,9 +16,11 @@ async function codeOf(
   links: readonly LinkChange[],
   overrides: CaseOverrides = {},
 ): Promise<Code | null> {
-  const verdict = core.decide(await world.caseBytes(chain(world, links, overrides)));
-  expect(verdict.allow).toBe(verdict.code === null);
-  return verdict.code;
+  const bytes = await world.caseBytes(chain(world, links, overrides));
+  const { code, allow } = core.decide(bytes);
+  expect(allow).toBe(code === null);
+  expect(cores.map((build) => build.decide(bytes).code)).toEqual(builds.map(() => code));
+  return code;
 }
 const codeFor = (claims: Partial<Link>, overrides?: CaseOverrides) =>
   codeOf([{ claims }], overrides);
@@ -313,6 +317,12 @@ describe("what else stays", () => {
     const governance = { epoch: 3, keyset: "authority", class: "standard", ticket: null } as const;
     const grant = { maxDepth: 4, governance: { ...governance, epoch: 4 } };
     expect(await codeFor({ governance }, { grant })).toBe("lineage.epoch");
+  });
+
+  test("another subject, another class, though the charter has it", async () => {
+    expect(await codeFor({ sub: "bob@example.test" })).toBe("lineage.subject");
+    const governance = { epoch: 3, keyset: "authority", class: "single", ticket: null } as const;
+    expect(await codeFor({ governance })).toBe("lineage.class");
   });
 
   test("another domain", async () => {
