@@ -9,6 +9,7 @@ import {
   encodePayload,
   encodePlain,
   type Grant,
+  type Link,
   parseSigned,
   signObject,
 } from "../../src/wire/objects.ts";
@@ -67,7 +68,7 @@ const grant: Grant = {
     uses: 1,
   },
   policies: ["base"],
-  maxDepth: 0,
+  maxDepth: 1,
   policyValidation: {
     digest: filled(0xda),
     validator: "ci@example.test",
@@ -81,6 +82,23 @@ const grant: Grant = {
 const grantPayload = encodePayload("grant", grant);
 const grantBody = encode(new Map([[16, "portcullis-grant+cwt"]]));
 const element = objectDigest("grant", { body: grantBody, payload: grantPayload });
+
+const link: Link = {
+  iss: "alice@example.test",
+  sub: grant.sub,
+  domain: grant.domain,
+  exp: 1_900_000_060,
+  nbf: grant.nbf,
+  iat: grant.iat,
+  cti: filled(0x1c, 16),
+  cnf: { node: "executing" },
+  policies: ["base", "patched"],
+  parent: element,
+  depth: 1,
+  governance: grant.governance,
+};
+const linkBytes = await signObject("link", link, [signer]);
+const linkMessage = parseCose(linkBytes);
 
 const jobBytes = encode(["portcullis-job", decode(job)]);
 const akName = Uint8Array.of(0x00, 0x0b, ...filled(0xaa));
@@ -121,6 +139,9 @@ export const EXAMPLES: { readonly [name: string]: Uint8Array } = {
   "grant-body": grantBody,
   "grant-payload": grantPayload,
   "element-digest": element,
+  "link-payload": linkMessage.payload,
+  link: linkBytes,
+  "link-digest": objectDigest("link", linkMessage),
   request: requestBytes,
   "request-digest": digest,
   "qualifying-data": merkleRoot([digest]),
