@@ -1,6 +1,7 @@
 /** Single rules that no published mistake names: what a class covers, what a name stands for, what a kind may not say. */
 import { expect, test } from "vitest";
 import { loadCore } from "../../../src/core/index.ts";
+import { AK_ATTRIBUTES, softwareAk } from "../../support/ak.ts";
 import { chain } from "../../support/chains.ts";
 import { seeded } from "../../support/keys.ts";
 import { type CaseOverrides, makeWorld } from "../../support/world.ts";
@@ -52,4 +53,24 @@ test("a grant has no parent and no depth, a link no status index", async () => {
   expect(await codeOf(grant(-70003, 1))).toBe("artifact.malformed");
   const edit = { claims: { link: (map: Map<number | string, unknown>) => map.set(-70008, 6) } };
   expect(await codeOf(chain(world, [{ edit }]))).toBe("artifact.malformed");
+});
+
+test.each([
+  ["not restricted", 1 << 16],
+  ["does not sign", 1 << 18],
+  ["not fixed to its TPM", 1 << 1],
+  ["made outside", 1 << 5],
+  ["decrypts", 1 << 17],
+  ["may be duplicated", 1 << 11],
+])("a credential for a key that is no attestation key: %s", async (_, bit) => {
+  const ak = softwareAk("ecdsa-p256", "ak", AK_ATTRIBUTES ^ bit);
+  expect(core.decide(await makeWorld(ak).caseBytes()).code).toBe("identity.key");
+});
+
+test("where the node is the holder, a proof by anyone else is refused, even a good one", async () => {
+  const { evidence } = await world.build({ holder: "node" });
+  expect(evidence.proof).toBeNull();
+  const proof = await world.make("proof", { request: seeded("request") });
+  const proven = { holder: "node", evidence: { proof: proof.bytes } } as const;
+  expect(await codeOf(proven)).toBe("identity.proof");
 });
