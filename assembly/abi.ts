@@ -2,7 +2,10 @@
  * What every layer may use: the trap, invariants that only the checked build pays for, and spans.
  */
 
-/** Line of the assertion that failed last; the host reads it after a trap, before it discards the instance. */
+/**
+ * Line of the assertion that failed last; the host reads it after a trap, before it discards the
+ * instance.
+ */
 export let trapLine: u32 = 0;
 
 /** Stands in for AssemblyScript's abort (asconfig.json), so that the module needs no import. */
@@ -11,7 +14,10 @@ export function trap(_message: string | null, _file: string | null, line: u32, _
   unreachable();
 }
 
-/** An invariant of our own code. The checked build traps when it is broken; the release builds leave it out. */
+/**
+ * An invariant of our own code. The checked build traps when it is broken; the release builds leave
+ * it out.
+ */
 // @ts-ignore: decorator
 @inline
 export function invariant(holds: bool): void {
@@ -19,8 +25,8 @@ export function invariant(holds: bool): void {
 }
 
 /**
- * Bytes in memory: the address in the upper half, the length in the lower. 0 means "absent": no object of ours stands
- * at address 0.
+ * Bytes in memory: the address in the upper half, the length in the lower. 0 means "absent": no
+ * object of ours stands at address 0.
  */
 export type Span = u64;
 

@@ -1,5 +1,6 @@
 /**
- * One quote on its own, without a grant: what `appraiseQuote` of portcullis/core calls. It permits nothing.
+ * One quote on its own, without a grant: what `appraiseQuote` of portcullis/core calls. It permits
+ * nothing.
  *
  * The host writes one frame, big-endian: a part is four bytes of length and the bytes.
  *
@@ -9,7 +10,8 @@
  *     logs u8: LOG_EVENTS, LOG_IMA; and of each that is there, a part, in this order
  *     PCR values, u32 of them: TPM_ALG_ID u16, index u8, and a part
  *
- * The frame is the host's own work: one that is not well-formed traps. What its parts hold is judged.
+ * The frame is the host's own work: one that is not well-formed traps. What its parts hold is
+ * judged.
  */
 import { Span, lenOf, ptrOf, same, span } from "./abi";
 import { Fault } from "./codec/cbor";
@@ -38,10 +40,16 @@ const FLOOR_FIRMWARE: u32 = 2;
 const LOG_EVENTS: u32 = 1;
 const LOG_IMA: u32 = 2;
 
-/** What was not compared, since nobody asked: the key lies elsewhere than in the endorsement hierarchy. */
+/**
+ * What was not compared, since nobody asked: the key lies elsewhere than in the endorsement
+ * hierarchy.
+ */
 const UNCHECKED_QUALIFIED_SIGNER: u32 = 1;
 
-/** u32: 1 where everything asked for holds. u32: what is unchecked. Then one byte a code, as findings.ts keeps them. */
+/**
+ * u32: 1 where everything asked for holds. u32: what is unchecked. Then one byte a code, as
+ * findings.ts keeps them.
+ */
 export const APPRAISAL: usize = memory.data(8 + 256, 8);
 
 const FRAME = changetype<TpmReader>(memory.data(TPM_READER_BYTES, 8));
@@ -105,14 +113,16 @@ function readFrame(frame: Span): void {
 }
 
 /**
- * Appraises the quote of a frame; the answer stands in APPRAISAL. Faults are collected, and what depends on one is not
- * evaluated:
+ * Appraises the quote of a frame; the answer stands in APPRAISAL. Faults are collected, and what
+ * depends on one is not evaluated:
  * 1. The public area is that of a restricted attestation key.
  * 2. The attestation parses: magic, type, every field, nothing trailing.
- * 3. The signature parses, has the key's own scheme and hash, and verifies over exactly these bytes.
+ * 3. The signature parses, has the key's own scheme and hash, and verifies over exactly these
+ *   bytes.
  * 4. extraData is the qualifying data, which is never empty.
  * 5. The signed selection can be compared, and the values supplied for it are the quoted ones.
- * 6. The clock is safe; with a floor, the key lies in the endorsement hierarchy and no counter fell.
+ * 6. The clock is safe; with a floor, the key lies in the endorsement hierarchy and no counter
+ *   fell.
  * 7. The logs that were given replay to the quoted values; see measure/quoted.ts.
  * 8. The policy names PCRs, trusted ones, all of them covered, and each has an allowed value.
  */
@@ -148,7 +158,9 @@ function note(code: Code): bool {
   return code == Code.NONE;
 }
 
-/** Whether there is a key that signatures can be judged by; whether it is a good one is recorded. */
+/**
+ * Whether there is a key that signatures can be judged by; whether it is a good one is recorded.
+ */
 function judgeKey(): bool {
   if (!note(parsePublic(publicArea))) return false;
   note(checkAttestationKey());
@@ -185,7 +197,10 @@ function judgeTime(keyed: bool): bool {
   return safe && counted && current;
 }
 
-/** `bound`: the values can be compared. `timed`: the firmware version was read, and the key's place is known. */
+/**
+ * `bound`: the values can be compared. `timed`: the firmware version was read, and the key's place
+ * is known.
+ */
 function judgePolicy(bound: bool, timed: bool): bool {
   if (rules == RULES_PCRS) return judgeRules(policy, bound);
   const sound = lenOf(policy) <= limits.policyBytes && readPolicy(POLICY, policy) == Fault.NONE;

@@ -1,6 +1,6 @@
 /**
- * The case: [1, context, evidence, result], and the digests over its parts. A case that is not well-formed as a whole is
- * the host's fault, or was cut: nothing in it is judged.
+ * The case: [1, context, evidence, result], and the digests over its parts. A case that is not
+ * well-formed as a whole is the host's fault, or was cut: nothing in it is judged.
  */
 import { Span, lenOf, ptrOf, span } from "./abi";
 import {
@@ -56,8 +56,8 @@ function digestOf(label: string, item: Span, to: usize): void {
 }
 
 /**
- * The request digest: it binds purpose, domain, node, both nonces, job, chain and snapshot, so that a quote or a proof
- * over it serves no other node, job, authorization or moment.
+ * The request digest: it binds purpose, domain, node, both nonces, job, chain and snapshot, so that
+ * a quote or a proof over it serves no other node, job, authorization or moment.
  */
 export function computeRequest(domain: Span, chainDigest: usize, snapshotDigest: usize): void {
   let at = writeAscii(writeArray(SCRATCH, 10), "portcullis-request/1");

@@ -1,6 +1,6 @@
 /**
- * The context: what the deciding verifier holds itself. The host looks most of it up by untrusted evidence, so the
- * core compares the two wherever they name the same thing.
+ * The context: what the deciding verifier holds itself. The host looks most of it up by untrusted
+ * evidence, so the core compares the two wherever they name the same thing.
  */
 import { Span } from "./abi";
 import { Reader, keyOrder } from "./codec/cbor";

@@ -1,14 +1,17 @@
 /**
- * Hashing and single signatures for hosts: what `hash` and `verifySignature` of portcullis/core call.
+ * Hashing and single signatures for hosts: what `hash` and `verifySignature` of portcullis/core
+ * call.
  *
- * The host writes each part (key, message, signature) somewhere into the core's input region and passes pointers and
- * lengths; nothing is kept between calls but keys that were enrolled, and the parts are only read. Shapes are the host's duty: a hash or curve
- * that does not exist traps. Every value inside the parts is judged here: a wrong key or signature gives 0.
+ * The host writes each part (key, message, signature) somewhere into the core's input region and
+ * passes pointers and lengths; nothing is kept between calls but keys that were enrolled, and the
+ * parts are only read. Shapes are the host's duty: a hash or curve that does not exist traps. Every
+ * value inside the parts is judged here: a wrong key or signature gives 0.
  *
  * Hashes are numbered as in `HashId`, curves as in `Curve`.
  *
- * `enrollKey` gives a key a slot (0xffffffff: it is no key, or there is no slot left; kinds as in `KeyKind`), `verifyChecks` checks many
- * signatures by such keys at once; see sig/prepared-keys and sig/batch.
+ * `enrollKey` gives a key a slot (0xffffffff: it is no key, or there is no slot left; kinds as in
+ * `KeyKind`), `verifyChecks` checks many signatures by such keys at once; see sig/prepared-keys and
+ * sig/batch.
  */
 export { verifyChecks } from "./sig/batch";
 export { isOnCurve } from "./sig/ecdsa";
@@ -69,7 +72,10 @@ export function verifyRsassaMessage(
   return verifyRsassa(n, nLength, e, eLength, hashId, DIGEST, signature, signatureLength);
 }
 
-/** RSASSA-PSS with MGF1 over the same hash; `saltLength` is exact, or -1 for the one that the encoding has. */
+/**
+ * RSASSA-PSS with MGF1 over the same hash; `saltLength` is exact, or -1 for the one that the
+ * encoding has.
+ */
 export function verifyRsapssMessage(
   hashId: u32,
   saltLength: i32,

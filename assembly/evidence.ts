@@ -1,6 +1,6 @@
 /**
- * The evidence: everything that comes from outside, untrusted. Read here for its outer form alone; each family judges
- * its own part, so that a damaged part is named for what it is.
+ * The evidence: everything that comes from outside, untrusted. Read here for its outer form alone;
+ * each family judges its own part, so that a damaged part is named for what it is.
  */
 import { Span } from "./abi";
 import { Reader, keyOrder } from "./codec/cbor";

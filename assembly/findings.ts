@@ -1,5 +1,6 @@
 /**
- * What a decision found: the codes of all failed checks, the first of them apart. Checks only add; only verdict.ts reads.
+ * What a decision found: the codes of all failed checks, the first of them apart. Checks only add;
+ * only verdict.ts reads.
  */
 import { CODES, Code } from "./generated";
 

@@ -1,7 +1,8 @@
 /**
- * The whole binary interface; docs/abi.md describes it for hosts in any language. A host writes bytes into the input
- * region, calls, and reads the result. The module has no imports, no clock, no randomness, and no start function that
- * a host could forget to call. After a trap the instance must be discarded.
+ * The whole binary interface; docs/abi.md describes it for hosts in any language. A host writes
+ * bytes into the input region, calls, and reads the result. The module has no imports, no clock, no
+ * randomness, and no start function that a host could forget to call. After a trap the instance
+ * must be discarded.
  */
 import { span, trapLine as line } from "./abi";
 import { APPRAISAL, appraiseQuote as appraise } from "./appraise";
@@ -86,7 +87,10 @@ export function replay(): usize {
 /** Flag of `replayEventLog`: the log is a CCEL. */
 const CCEL: u32 = 1;
 
-/** Replays the event log of `length` bytes at `input()`; records are written behind it. See replay.ts. */
+/**
+ * Replays the event log of `length` bytes at `input()`; records are written behind it. See
+ * replay.ts.
+ */
 export function replayEventLog(length: u32, flags: u32): void {
   assert(length <= limits.eventLogBytes, "the host checks the length");
   replayEvents(span(INPUT, length), (flags & CCEL) != 0, behind(length));

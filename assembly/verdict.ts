@@ -1,9 +1,10 @@
 /**
  * The decision: every family in its order, each proven or not, and the one place that writes allow.
  *
- * Allow is proof of every check, not absence of a failure. The result says "deny: not decided" before anything is read;
- * a family's bit is set only by a judge that gave true, after all its checks held; allow is written if and only if the
- * proven bits equal the required ones and no code was recorded.
+ * Allow is proof of every check, not absence of a failure. The result says "deny: not decided"
+ * before anything is read; a family's bit is set only by a judge that gave true, after all its
+ * checks held; allow is written if and only if the proven bits equal the required ones and no code
+ * was recorded.
  */
 import { Span, lenOf, ptrOf } from "./abi";
 import {
@@ -45,7 +46,9 @@ import { count as policyCount, policyAt } from "./policy/reference";
 const DENY: u32 = 0x796e6564;
 const ALLOW: u32 = 0x86919a9b;
 
-/** All families but `internal`, which is never proven and never required: its codes are the host's. */
+/**
+ * All families but `internal`, which is never proven and never required: its codes are the host's.
+ */
 export const REQUIRED: u32 = (1 << Family.INTERNAL) - 1;
 /** What is proven before a quote may tell anything. */
 const BEFORE_QUOTE: u32 = (1 << Family.ENVIRONMENT) - 1;
@@ -119,7 +122,10 @@ function settle(family: Family, holds: bool): void {
   if (holds) out().proven |= bit;
 }
 
-/** Decides the case in memory. The result is complete when this returns, and a denial if it never does. */
+/**
+ * Decides the case in memory. The result is complete when this returns, and a denial if it never
+ * does.
+ */
 export function decide(bytes: Span, explained: bool): void {
   explain = explained;
   clearFindings();
@@ -142,7 +148,10 @@ function begin(): void {
   out().required = REQUIRED;
 }
 
-/** Every family in its order. What depends on a part that could not be read is left out, and so is not proven. */
+/**
+ * Every family in its order. What depends on a part that could not be read is left out, and so is
+ * not proven.
+ */
 function judge(): void {
   settle(Family.GOVERNANCE, judgeGovernance());
   if (!goesOn()) return;
@@ -168,7 +177,8 @@ function judgeNode(): void {
   if (goesOn() && hasNode) judgeRevoked();
   if (goesOn() && hasNode && hasRequest) {
     settle(Family.ENVIRONMENT, judgeEnvironment(policy.hasPolicies));
-    // An explanation comes here with a credential that nobody vouched for: its quote raises no counters of the node.
+    // An explanation comes here with a credential that nobody vouched for: its quote raises no
+    // counters of the node.
     const vouched = (out().proven & BEFORE_QUOTE) == BEFORE_QUOTE;
     if (vouched && environment.isBound) out().facts |= fact.COUNTERS;
   }

@@ -1,6 +1,7 @@
 /**
- * `npm run bench`: how fast the core verifies and hashes, against node:crypto and others, interleaved in one process.
- * `-- --quick` takes under a minute; `-- --json FILE` also writes the figures with machine, versions and commit.
+ * `npm run bench`: how fast the core verifies and hashes, against node:crypto and others,
+ * interleaved in one process. `-- --quick` takes under a minute; `-- --json FILE` also writes the
+ * figures with machine, versions and commit.
  */
 import { execFileSync } from "node:child_process";
 import { hash as nativeHash, randomBytes } from "node:crypto";

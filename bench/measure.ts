@@ -1,7 +1,7 @@
 /**
- * Interleaved measurement: subjects take turns in short slices, so that what disturbs the machine disturbs them all,
- * and each slice gives its own ratio to the baseline. Time is the process's CPU time, which other processes on the
- * same cores inflate far less than the clock on the wall.
+ * Interleaved measurement: subjects take turns in short slices, so that what disturbs the machine
+ * disturbs them all, and each slice gives its own ratio to the baseline. Time is the process's CPU
+ * time, which other processes on the same cores inflate far less than the clock on the wall.
  */
 export interface Subject {
   readonly name: string;

@@ -87,7 +87,9 @@ function noble(signed: readonly Signed[]): Subject {
   return { name: "@noble/curves", operations: 1, run };
 }
 
-/** Our core over checks in groups of `size`, one group after the other; size 1 is `verifySignature`. */
+/**
+ * Our core over checks in groups of `size`, one group after the other; size 1 is `verifySignature`.
+ */
 function ours(core: Core, name: string, checks: readonly SignatureCheck[], size: number): Subject {
   if (size === 1) {
     const turn = turns(checks.length);

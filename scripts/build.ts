@@ -1,6 +1,7 @@
 /**
- * Builds everything that is not committed: `assembly/generated.ts` (code numbers and bounds, from the tables in src/),
- * the three WebAssembly builds, and dist/. `--wasm` leaves dist/ out. Prints each module's size and SHA-256.
+ * Builds everything that is not committed: `assembly/generated.ts` (code numbers and bounds, from
+ * the tables in src/), the three WebAssembly builds, and dist/. `--wasm` leaves dist/ out. Prints
+ * each module's size and SHA-256.
  */
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";

@@ -1,9 +1,10 @@
 /**
- * Writes assembly/field/f25519-lanes.generated.ts: multiplication modulo p = 2^255 - 19 in four lanes (kernel-lanes
- * explains numbers and vectors). Numbers stand as they are: the columns from 2^260 on count 2^260 mod p = 608 each.
+ * Writes assembly/field/f25519-lanes.generated.ts: multiplication modulo p = 2^255 - 19 in four
+ * lanes (kernel-lanes explains numbers and vectors). Numbers stand as they are: the columns from
+ * 2^260 on count 2^260 mod p = 608 each.
  *
- * Limbs come out balanced, within 2^12 and a little, so that sums and differences of two results may be multiplied:
- * 20 products of 2^13 each way stay below 2^31 - 2^29.
+ * Limbs come out balanced, within 2^12 and a little, so that sums and differences of two results
+ * may be multiplied: 20 products of 2^13 each way stay below 2^31 - 2^29.
  */
 import {
   BITS,
@@ -44,7 +45,10 @@ function upper(): string[] {
   return lines;
 }
 
-/** Adds them to the columns below, carries, and brings what is above 2^255 round once more, times 19. */
+/**
+ * Adds them to the columns below, carries, and brings what is above 2^255 round once more, times
+ * 19.
+ */
 function lower(): string[] {
   const lines: string[] = [];
   for (let k = 0; k < LIMBS; k++) {

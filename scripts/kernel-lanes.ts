@@ -1,9 +1,11 @@
 /**
- * Multiplication of four independent numbers at once, unrolled: what the kernels of all primes have in common.
+ * Multiplication of four independent numbers at once, unrolled: what the kernels of all primes have
+ * in common.
  *
- * A number is 20 limbs of 13 bits (30 for P-384). A vector holds four numbers, one in each 32-bit lane; the lane has two limbs as
- * signed 16-bit halves, so that ten vectors hold four numbers. One instruction, i32x4.dot_i16x8_s, forms
- * a[2p]·b[m] + a[2p+1]·b[m-1] in each lane, half of what a column 2p + m of the product wants.
+ * A number is 20 limbs of 13 bits (30 for P-384). A vector holds four numbers, one in each 32-bit
+ * lane; the lane has two limbs as signed 16-bit halves, so that ten vectors hold four numbers. One
+ * instruction, i32x4.dot_i16x8_s, forms a[2p]·b[m] + a[2p+1]·b[m-1] in each lane, half of what a
+ * column 2p + m of the product wants.
  */
 
 export const LIMBS = 20;
@@ -12,7 +14,8 @@ export const BITS = 13;
 /** Vectors of one operand that stay in registers during a pass. */
 const WINDOW = 5;
 
-// Scratch, in vectors from its start: the twisted operand, the columns of each part of the product, the digits.
+// Scratch, in vectors from its start: the twisted operand, the columns of each part of the product,
+// the digits.
 const TWISTED = 0;
 const columnsAt = (part: number, limbs: number): number => limbs + 1 + part * 2 * limbs;
 /** Room for as many vectors more as there are limbs, for what a reduction keeps. */
@@ -27,8 +30,8 @@ export const op = (name: string, a: string, b: string | number): string =>
 export const set = (name: string, value: string): string => `  const ${name} = ${value};`;
 
 /**
- * The second operand with neighbours paired the other way round: vector m has b[m] in its low halves and b[m-1] in its
- * high ones, for m = 0 to their number (limbs outside are zero).
+ * The second operand with neighbours paired the other way round: vector m has b[m] in its low
+ * halves and b[m-1] in its high ones, for m = 0 to their number (limbs outside are zero).
  */
 function twist(limbs: number): string[] {
   const swap = "2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13";
@@ -44,8 +47,9 @@ function twist(limbs: number): string[] {
 }
 
 /**
- * A part of the first operand (five vectors, in registers) times every second twisted vector: five accumulators slide
- * over the columns of one parity, and each column is stored when the window leaves it.
+ * A part of the first operand (five vectors, in registers) times every second twisted vector: five
+ * accumulators slide over the columns of one parity, and each column is stored when the window
+ * leaves it.
  */
 function pass(part: number, parity: number, limbs: number): string[] {
   const first = part * WINDOW;
@@ -80,7 +84,10 @@ export function product(limbs = LIMBS): string[] {
   ];
 }
 
-/** What the parts give to a column of the product, from 0 to twice the limbs less two; nothing beyond. */
+/**
+ * What the parts give to a column of the product, from 0 to twice the limbs less two; nothing
+ * beyond.
+ */
 export function partsOf(k: number, limbs = LIMBS): string[] {
   return Array.from({ length: limbs / 2 / WINDOW }, (_, part) => part)
     .filter((part) => {
@@ -90,7 +97,9 @@ export function partsOf(k: number, limbs = LIMBS): string[] {
     .map((part) => load("s", columnsAt(part, limbs) + k));
 }
 
-/** A constant of four equal lanes, in memory: V8 would build a literal anew at each use (measured). */
+/**
+ * A constant of four equal lanes, in memory: V8 would build a literal anew at each use (measured).
+ */
 export const quad = (name: string, value: number): string =>
   `const ${name}: usize = memory.data<i32>([${Array(4).fill(value).join(", ")}]);`;
 

@@ -1,10 +1,10 @@
 /**
- * Writes assembly/field/p256-lanes.generated.ts: multiplication modulo the prime of P-256 in four lanes, in
- * Montgomery's form with R = 2^260 (kernel-lanes explains numbers and vectors).
+ * Writes assembly/field/p256-lanes.generated.ts: multiplication modulo the prime of P-256 in four
+ * lanes, in Montgomery's form with R = 2^260 (kernel-lanes explains numbers and vectors).
  *
- * Bounds that keep each 32-bit column from overflowing: a column sums 20 products; with one factor's limbs below 2^13
- * and the other's (a difference) below 12,288, limb 14 of both perhaps 2,048 more, they stay below 2^31 - 2^26, which
- * leaves room for the reduction.
+ * Bounds that keep each 32-bit column from overflowing: a column sums 20 products; with one
+ * factor's limbs below 2^13 and the other's (a difference) below 12,288, limb 14 of both perhaps
+ * 2,048 more, they stay below 2^31 - 2^26, which leaves room for the reduction.
  */
 import {
   BITS,
@@ -29,7 +29,10 @@ const POWERS = [
   { exponent: 256, operation: "add" },
 ] as const;
 
-/** A column: what the two halves of the product, the quotient's digits and the carry give it, less c's limb. */
+/**
+ * A column: what the two halves of the product, the quotient's digits and the carry give it, less
+ * c's limb.
+ */
 function column(k: number, less: string | null = null): string {
   const terms: { operation: "add" | "sub"; value: string }[] = [];
   for (const value of partsOf(k)) terms.push({ operation: "add", value });
@@ -50,8 +53,8 @@ function column(k: number, less: string | null = null): string {
 }
 
 /**
- * Montgomery's reduction. As p is -1 modulo 2^13, the digit of the quotient is the column's own low 13 bits, and
- * adding -1 times it leaves exactly the carry.
+ * Montgomery's reduction. As p is -1 modulo 2^13, the digit of the quotient is the column's own low
+ * 13 bits, and adding -1 times it leaves exactly the carry.
  */
 function reduce(): string[] {
   const lines = ["  const mask = v128.load(MASK);", "  let carry: v128;", "  let t: v128;"];
@@ -84,8 +87,9 @@ function finish(subtract: boolean): string[] {
 }
 
 /**
- * Takes off the multiple of p that the top limb shows, so that the number ends within p/2 and a little: with
- * h = round(number / 2^256), number - h·p, added to the limbs in which the powers of p lie.
+ * Takes off the multiple of p that the top limb shows, so that the number ends within p/2 and a
+ * little: with h = round(number / 2^256), number - h·p, added to the limbs in which the powers of p
+ * lie.
  */
 function settle(): string[] {
   const lines = [

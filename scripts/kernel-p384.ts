@@ -1,9 +1,11 @@
 /**
- * Writes assembly/field/p384-lanes.generated.ts: multiplication modulo p = 2^384 - 2^128 - 2^96 + 2^32 - 1 in four
- * lanes, 30 limbs of 13 bits, in Montgomery's form with R = 2^390 (kernel-lanes explains numbers and vectors).
+ * Writes assembly/field/p384-lanes.generated.ts: multiplication modulo p = 2^384 - 2^128 - 2^96 +
+ * 2^32 - 1 in four lanes, 30 limbs of 13 bits, in Montgomery's form with R = 2^390 (kernel-lanes
+ * explains numbers and vectors).
  *
- * Limbs come out balanced, within 2^12: a column sums 30 products, which stay below 2^31 - 2^29 when one factor is a
- * result and the other a sum or difference of two. As R is 64 times p, values need no more care than that.
+ * Limbs come out balanced, within 2^12: a column sums 30 products, which stay below 2^31 - 2^29
+ * when one factor is a result and the other a sum or difference of two. As R is 64 times p, values
+ * need no more care than that.
  */
 import {
   BITS,
@@ -28,7 +30,9 @@ const POWERS = [
   { exponent: 384, operation: "add" },
 ] as const;
 
-/** A column: what the product, the quotient's digits and, last, the carry give it, less c's limb. */
+/**
+ * A column: what the product, the quotient's digits and, last, the carry give it, less c's limb.
+ */
 function column(k: number, less: string | null = null): string {
   const terms: { operation: "add" | "sub"; value: string }[] = [];
   for (const value of partsOf(k, LIMBS)) terms.push({ operation: "add", value });
@@ -47,7 +51,10 @@ function column(k: number, less: string | null = null): string {
   );
 }
 
-/** Montgomery's reduction: p is -1 modulo 2^13, so a digit of the quotient is the column's own low 13 bits. */
+/**
+ * Montgomery's reduction: p is -1 modulo 2^13, so a digit of the quotient is the column's own low
+ * 13 bits.
+ */
 function reduce(): string[] {
   const lines = ["  const mask = v128.load(MASK);", "  let carry: v128;", "  let t: v128;"];
   for (let k = 0; k < LIMBS; k++) {

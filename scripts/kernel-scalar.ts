@@ -1,6 +1,6 @@
 /**
- * Montgomery arithmetic for 8 and 12 limbs, unrolled: what field/montgomery does in loops, about three times faster.
- * The loops stay for other sizes, and a test compares the two.
+ * Montgomery arithmetic for 8 and 12 limbs, unrolled: what field/montgomery does in loops, about
+ * three times faster. The loops stay for other sizes, and a test compares the two.
  */
 
 const load = (base: string, limb: number): string => `<u64>load<u32>(${base}, ${limb * 4})`;
@@ -13,7 +13,8 @@ function storeReduced(limbs: number, top: string): string[] {
     const borrow = j === 0 ? "" : " - (d >> 63)";
     lines.push(`  d = t${j} - ${load("m", j)}${borrow};`, set(`r${j}`, "<u64><u32>d"));
   }
-  // All ones where t is to be kept: it is below m, as the last difference borrowed more than the top holds.
+  // All ones where t is to be kept: it is below m, as the last difference borrowed more than the
+  // top holds.
   lines.push(`  const keep: u64 = 0 - <u64>(<i64>(${top} - (d >> 63)) < 0);`);
   for (let j = 0; j < limbs; j++) {
     lines.push(`  store<u32>(out, <u32>(r${j} ^ ((r${j} ^ t${j}) & keep)), ${j * 4});`);

@@ -12,11 +12,11 @@ export function monotonicMs(): number {
 }
 
 /**
- * CLOCK_BOOTTIME in ms: it never goes back, does not follow the wall clock, and counts while the machine is suspended,
- * which monotonicMs does not. Deadlines are absolute values of this clock.
+ * CLOCK_BOOTTIME in ms: it never goes back, does not follow the wall clock, and counts while the
+ * machine is suspended, which monotonicMs does not. Deadlines are absolute values of this clock.
  *
- * Read from /proc/uptime (proc_uptime(5)), which truncates to 10 ms: what is derived from it ends up to 10 ms early,
- * never late. Throws where /proc is not mounted.
+ * Read from /proc/uptime (proc_uptime(5)), which truncates to 10 ms: what is derived from it ends
+ * up to 10 ms early, never late. Throws where /proc is not mounted.
  */
 export function boottimeMs(): number {
   const seconds = /^(\d+)\.(\d\d) /.exec(readFileSync("/proc/uptime", "latin1"));

@@ -1,7 +1,7 @@
 /**
  * `portcullis`: the gate as a library, for programs that embed it. Named re-exports, no more: what
- * is listed here is the package's surface, and `src/cli` is one program that is made of it. The core
- * alone, without anything of Node, is `portcullis/core`.
+ * is listed here is the package's surface, and `src/cli` is one program that is made of it. The
+ * core alone, without anything of Node, is `portcullis/core`.
  */
 
 // The machine's side: quotes, and the node's part of enrollment.

@@ -1,6 +1,6 @@
 /**
- * Every bound, in one place (docs/wire-format.md). Sizes in bytes unless the name says otherwise. The build hands the
- * same numbers to the core.
+ * Every bound, in one place (docs/wire-format.md). Sizes in bytes unless the name says otherwise.
+ * The build hands the same numbers to the core.
  */
 export const LIMITS = {
   caseBytes: 16_777_216,

@@ -1,7 +1,7 @@
 /**
- * Files and folders that only their owner may touch. Whoever can write the ledger can use an authorization again,
- * and whoever can read a stored case sees arguments and environment values, so anything wider is refused, never
- * silently narrowed: it may have been read or changed already.
+ * Files and folders that only their owner may touch. Whoever can write the ledger can use an
+ * authorization again, and whoever can read a stored case sees arguments and environment values, so
+ * anything wider is refused, never silently narrowed: it may have been read or changed already.
  */
 import { lstatSync, type Stats } from "node:fs";
 import { PortcullisError } from "./errors.ts";
@@ -12,10 +12,11 @@ const OTHERS = 0o077;
 export class PrivateError extends PortcullisError {}
 
 /**
- * Checks that `path` is a regular file or a folder (not a symbolic link), owned by this process's user, closed to
- * group and others. Returns its lstat, or null where nothing lies there.
+ * Checks that `path` is a regular file or a folder (not a symbolic link), owned by this process's
+ * user, closed to group and others. Returns its lstat, or null where nothing lies there.
  *
- * @throws PrivateError `private.kind`, `private.owner`, `private.mode`, or `private.stat` where it cannot be examined.
+ * @throws PrivateError `private.kind`, `private.owner`, `private.mode`, or `private.stat` where it
+ * cannot be examined.
  */
 export function requirePrivate(path: string, kind: "file" | "folder"): Stats | null {
   const stats = examine(path);

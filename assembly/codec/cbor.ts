@@ -1,10 +1,12 @@
 /**
- * The strict decoder: deterministic CBOR (RFC 8949 §4.2.1) and nothing else. No floats, no indefinite lengths, no tags
- * inside a payload, integers below 2^53, shortest heads, sorted unique keys, nothing after the value.
+ * The strict decoder: deterministic CBOR (RFC 8949 §4.2.1) and nothing else. No floats, no
+ * indefinite lengths, no tags inside a payload, integers below 2^53, shortest heads, sorted unique
+ * keys, nothing after the value.
  *
- * A reader latches its first fault: from then on every read gives zero, so that callers read a whole object and ask
- * once. Depth needs no counter: the callers read by schema, and no schema of ours nests deeper than
- * docs/wire-format.md says; what the schema does not expect is a fault where it stands.
+ * A reader latches its first fault: from then on every read gives zero, so that callers read a
+ * whole object and ask once. Depth needs no counter: the callers read by schema, and no schema of
+ * ours nests deeper than docs/wire-format.md says; what the schema does not expect is a fault where
+ * it stands.
  */
 import { Span, compare, lenOf, ptrOf, span } from "../abi";
 
@@ -36,7 +38,9 @@ const INTEGER_END: u64 = 1 << 53;
 
 export const READER_BYTES: i32 = 16;
 
-/** Reads one span front to back. Allocate with `changetype<Reader>(memory.data(READER_BYTES, 8))`. */
+/**
+ * Reads one span front to back. Allocate with `changetype<Reader>(memory.data(READER_BYTES, 8))`.
+ */
 @unmanaged
 export class Reader {
   at: usize;
@@ -120,8 +124,8 @@ export class Reader {
   }
 
   /**
-   * The next key of a map with integer keys. `order` is 0 for the first key, then `keyOrder` of the one before: equal
-   * or descending keys are a fault.
+   * The next key of a map with integer keys. `order` is 0 for the first key, then `keyOrder` of the
+   * one before: equal or descending keys are a fault.
    */
   key(order: u64): i64 {
     const key = this.int();
@@ -216,19 +220,26 @@ export class Reader {
     if (this.head(Major.TAG) != number) this.fail(Fault.MALFORMED);
   }
 
-  /** Fails unless `next` follows `last` in a sorted list without repetition; `last` is 0 before the first. */
+  /**
+   * Fails unless `next` follows `last` in a sorted list without repetition; `last` is 0 before the
+   * first.
+   */
   ascending(last: Span, next: Span): void {
     if (last != 0 && this.fault == Fault.NONE && compare(last, next) >= 0) this.fail(Fault.MALFORMED);
   }
 
-  /** The same for text keys of a map: RFC 8949 §4.2.1 sorts their encodings, so shorter ones first. */
+  /**
+   * The same for text keys of a map: RFC 8949 §4.2.1 sorts their encodings, so shorter ones first.
+   */
   ascendingKey(last: Span, next: Span): void {
     if (last == 0 || this.fault != Fault.NONE || lenOf(last) < lenOf(next)) return;
     if (lenOf(last) > lenOf(next) || compare(last, next) >= 0) this.fail(Fault.MALFORMED);
   }
 }
 
-/** A number that grows as the encodings of integer keys do: 0, 1, 2, ..., then -1, -2, ...; never 0. */
+/**
+ * A number that grows as the encodings of integer keys do: 0, 1, 2, ..., then -1, -2, ...; never 0.
+ */
 export function keyOrder(key: i64): u64 {
   return key >= 0 ? <u64>key + 1 : INTEGER_END + <u64>-key;
 }

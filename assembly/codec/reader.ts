@@ -1,7 +1,7 @@
 /**
- * A bounded reader of TPM structures (TPM 2.0 Part 2 §4): big-endian, lengths from the wire never trusted. The first
- * fault latches: every later read gives zero, and `done` is false. Logs that a host keeps are little-endian, so that
- * two readings exist in both orders.
+ * A bounded reader of TPM structures (TPM 2.0 Part 2 §4): big-endian, lengths from the wire never
+ * trusted. The first fault latches: every later read gives zero, and `done` is false. Logs that a
+ * host keeps are little-endian, so that two readings exist in both orders.
  */
 import { Span, lenOf, ptrOf, span } from "../abi";
 
@@ -32,7 +32,10 @@ export class TpmReader {
     return !this.faulty && this.at == this.end;
   }
 
-  /** `length` bytes, 0 where they are not there. Compares with what is left, so that no address wraps. */
+  /**
+   * `length` bytes, 0 where they are not there. Compares with what is left, so that no address
+   * wraps.
+   */
   take(length: u32): Span {
     if (this.faulty || length > <u32>(this.end - this.at)) {
       this.faulty = true;

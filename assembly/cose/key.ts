@@ -1,6 +1,7 @@
 /**
- * COSE_Key in the one form that docs/wire-format.md allows: just the members that RFC 9679 hashes, in canonical order,
- * so that the thumbprint is SHA-256 of the bytes as they stand, and the algorithm follows from key type and curve.
+ * COSE_Key in the one form that docs/wire-format.md allows: just the members that RFC 9679 hashes,
+ * in canonical order, so that the thumbprint is SHA-256 of the bytes as they stand, and the
+ * algorithm follows from key type and curve.
  */
 import { Span, lenOf, ptrOf, span } from "../abi";
 import { Fault, Reader } from "../codec/cbor";
@@ -116,8 +117,8 @@ export class Keyset {
   }
 
   /**
-   * Reads one more key. Two keys with one thumbprint are refused: one key must never count twice toward a threshold
-   * (GHSA-pwqf-9h7j-7mv8 and its kin).
+   * Reads one more key. Two keys with one thumbprint are refused: one key must never count twice
+   * toward a threshold (GHSA-pwqf-9h7j-7mv8 and its kin).
    */
   add(reader: Reader): void {
     const key = this.key(this.count);

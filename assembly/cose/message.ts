@@ -1,8 +1,10 @@
 /**
- * COSE_Sign and COSE_Sign1 (RFC 9052 §4) in the one form of docs/wire-format.md, and their verification.
+ * COSE_Sign and COSE_Sign1 (RFC 9052 §4) in the one form of docs/wire-format.md, and their
+ * verification.
  *
- * `typ` keeps the kinds of objects apart, so that a signed grant is never taken for a signed policy. `crit` and anything
- * else in a header is refused by form: a protected header holds exactly its members, the unprotected one is empty.
+ * `typ` keeps the kinds of objects apart, so that a signed grant is never taken for a signed
+ * policy. `crit` and anything else in a header is refused by form: a protected header holds exactly
+ * its members, the unprotected one is empty.
  */
 import { Span, isAscii, lenOf, ptrOf, span, startsWithAscii } from "../abi";
 import {
@@ -50,7 +52,9 @@ function signer(i: u32): Signer {
   return changetype<Signer>(SIGNERS + i * SIGNER_BYTES);
 }
 
-/** The object that was opened last: its parts stay valid until the next `openSign` or `openSign1`. */
+/**
+ * The object that was opened last: its parts stay valid until the next `openSign` or `openSign1`.
+ */
 export let body: Span = 0;
 export let payload: Span = 0;
 let signers: u32 = 0;
@@ -154,7 +158,10 @@ function verifyOne(s: Signer, key: Key): Flaw {
   return Flaw.NONE;
 }
 
-/** How many distinct keys of the set signed, as bits by place in the set, after a `verifyAll` that found no flaw. */
+/**
+ * How many distinct keys of the set signed, as bits by place in the set, after a `verifyAll` that
+ * found no flaw.
+ */
 export function signedBy(keys: Keyset): u32 {
   let bits: u32 = 0;
   for (let i: u32 = 0; i < signers; i++) {
@@ -165,9 +172,10 @@ export function signedBy(keys: Keyset): u32 {
 }
 
 /**
- * Verifies every signer of the opened object: each must be listed in one of the sets (`other` may be the same set), by
- * its key's own algorithm. Only then may the caller count. A lone bad signature among good ones is a flaw: "at least
- * one verifies" let attackers hide junk (sigstore, several).
+ * Verifies every signer of the opened object: each must be listed in one of the sets (`other` may
+ * be the same set), by its key's own algorithm. Only then may the caller count. A lone bad
+ * signature among good ones is a flaw: "at least one verifies" let attackers hide junk (sigstore,
+ * several).
  */
 export function verifyAll(keys: Keyset, other: Keyset): Flaw {
   for (let i: u32 = 0; i < signers; i++) {
@@ -199,7 +207,10 @@ export function signerIn(keys: Keyset): i32 {
 const CONTEXT = memory.data(HASH_CONTEXT_BYTES, 16);
 const HEAD = memory.data(64, 8);
 
-/** SHA-256(["<label>", body protected, payload]): never over signature bytes, so that a malleable twin is the same. */
+/**
+ * SHA-256(["<label>", body protected, payload]): never over signature bytes, so that a malleable
+ * twin is the same.
+ */
 export function labelledDigest(label: string, to: usize): void {
   begin(HashId.SHA256, CONTEXT);
   let at = writeAscii(writeArray(HEAD, 3), label);

@@ -1,10 +1,11 @@
 /**
- * Signatures that verified before. Governance, policies and credentials come with every case and seldom change: their
- * signatures need to be computed once.
+ * Signatures that verified before. Governance, policies and credentials come with every case and
+ * seldom change: their signatures need to be computed once.
  *
- * An entry is SHA-256 over everything that the answer depends on: the key's thumbprint (which fixes its algorithm and
- * coordinates), the signature and the Sig_structure, byte for byte. Only what verified is kept, so that the table can
- * change how fast an answer comes, and never the answer. A new entry takes the place of whatever shares its slot.
+ * An entry is SHA-256 over everything that the answer depends on: the key's thumbprint (which fixes
+ * its algorithm and coordinates), the signature and the Sig_structure, byte for byte. Only what
+ * verified is kept, so that the table can change how fast an answer comes, and never the answer. A
+ * new entry takes the place of whatever shares its slot.
  */
 import { Span, lenOf, ptrOf } from "../abi";
 import { HASH_CONTEXT_BYTES, HashId, begin, finish, update } from "../hash/hash";

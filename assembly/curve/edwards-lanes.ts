@@ -1,8 +1,9 @@
 /**
- * Sums of points of edwards25519 in four lanes, without a doubling. For windows of w bits, entry j of window i of a
- * table is j·2^(w·i)·P, 1 <= j <= 2^(w-1), as (y - x)/2, (y + x)/2 and d·x·y: the mixed addition of H. Hisil, K. Wong,
- * G. Carter and E. Dawson (Twisted Edwards curves revisited, 2008/522, §3.1) then takes seven multiplications, and
- * with everything halved no sum grows too large for the next one. The formulas are complete: nothing is exceptional.
+ * Sums of points of edwards25519 in four lanes, without a doubling. For windows of w bits, entry j
+ * of window i of a table is j·2^(w·i)·P, 1 <= j <= 2^(w-1), as (y - x)/2, (y + x)/2 and d·x·y: the
+ * mixed addition of H. Hisil, K. Wong, G. Carter and E. Dawson (Twisted Edwards curves revisited,
+ * 2008/522, §3.1) then takes seven multiplications, and with everything halved no sum grows too
+ * large for the next one. The formulas are complete: nothing is exceptional.
  *
  * A vector point is X, Y, Z, T of four points, one a lane.
  */
@@ -53,7 +54,8 @@ const F: usize = memory.data(160, 16);
 const G: usize = memory.data(160, 16);
 const H: usize = memory.data(160, 16);
 
-// While a table is made: its window's multiples of the base, products of their z, and single numbers.
+// While a table is made: its window's multiples of the base, products of their z, and single
+// numbers.
 const MULTIPLES: usize = memory.data(512 * 128, 16);
 const CHAIN: usize = memory.data(512 * 32, 16);
 const INVERSE: usize = memory.data(32, 16);
@@ -167,8 +169,9 @@ function writeLimbs(out: usize, a: usize): void {
 }
 
 /**
- * Writes the entries that add up to k·P, or to -k·P: for each window an address, and 1 more where it is to be negated.
- * k is 8 limbs, below 2^253. Its digits are those of k + 2^(w-1)·(1 + 2^w + ...), each less 2^(w-1).
+ * Writes the entries that add up to k·P, or to -k·P: for each window an address, and 1 more where
+ * it is to be negated. k is 8 limbs, below 2^253. Its digits are those of k + 2^(w-1)·(1 + 2^w +
+ * ...), each less 2^(w-1).
  */
 export function edEntries(out: usize, table: usize, window: u32, k: usize, negate: u32): void {
   const windows = edWindows(window);
@@ -203,7 +206,10 @@ export function neutralEntry(): u32 {
   return <u32>NEUTRAL;
 }
 
-/** Gathers four entries, one a lane; the negative of a point swaps its first two coordinates and negates the third. */
+/**
+ * Gathers four entries, one a lane; the negative of a point swaps its first two coordinates and
+ * negates the third.
+ */
 function gather(a: u32, b: u32, c: u32, d: u32): void {
   const signs = i32x4.neg(v128.and(i32x4(a, b, c, d), i32x4.splat(1)));
   const pa = <usize>(a & ~1);
@@ -277,7 +283,8 @@ function addOther(): void {
 }
 
 /**
- * Adds up `count` entries in each lane: those of lane l at entries + l·stride + step·i (in bytes), i from 0.
+ * Adds up `count` entries in each lane: those of lane l at entries + l·stride + step·i (in bytes),
+ * i from 0.
  */
 export function sumEntries(entries: usize, count: u32, stride: u32, step: u32): void {
   memory.fill(SUM, 0, 640);

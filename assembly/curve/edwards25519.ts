@@ -1,8 +1,10 @@
 /**
- * Points of edwards25519, -x^2 + y^2 = 1 + d·x^2·y^2 over 2^255 - 19: RFC 8032 §5.1. Since -1 is a square and d is not,
- * the addition of §5.1.4 is complete: one formula for all points. Numbers are little-endian 32-bit limbs.
+ * Points of edwards25519, -x^2 + y^2 = 1 + d·x^2·y^2 over 2^255 - 19: RFC 8032 §5.1. Since -1 is a
+ * square and d is not, the addition of §5.1.4 is complete: one formula for all points. Numbers are
+ * little-endian 32-bit limbs.
  *
- * A point is X, Y, Z, T (x = X/Z, y = Y/Z, xy = T/Z), each 8 limbs in Montgomery's form, one after another.
+ * A point is X, Y, Z, T (x = X/Z, y = Y/Z, xy = T/Z), each 8 limbs in Montgomery's form, one after
+ * another.
  */
 import { bitOf, clear, compare, copy, isZero, limb, setLimb } from "../field/limbs";
 import {
@@ -145,8 +147,8 @@ export function negate(point: usize): void {
 }
 
 /**
- * Decodes a point, RFC 8032 §5.1.3; false when y >= p, when no x belongs to y, or for x = 0 with its sign set. So
- * every point has one encoding only.
+ * Decodes a point, RFC 8032 §5.1.3; false when y >= p, when no x belongs to y, or for x = 0 with
+ * its sign set. So every point has one encoding only.
  */
 export function decodePoint(point: usize, encoding: usize): bool {
   const y = point + Y;
@@ -155,7 +157,8 @@ export function decodePoint(point: usize, encoding: usize): bool {
   setLimb(y, 7, limb(y, 7) & 0x7fffffff);
   if (compare(y, P, LIMBS) >= 0) return false;
   toMontgomery(FIELD, y, y);
-  // A = y^2 - 1, B = d·y^2 + 1, x = sqrt(A/B) = A·B^3·(A·B^7)^((p-5)/8), perhaps times the root of -1.
+  // A = y^2 - 1, B = d·y^2 + 1, x = sqrt(A/B) = A·B^3·(A·B^7)^((p-5)/8), perhaps times the root of
+  // -1.
   mul(FIELD, A, y, y);
   mul(FIELD, B, A, D1);
   sub(FIELD, A, A, FIELD.one);

@@ -1,10 +1,11 @@
 /**
  * Tables of multiples of a point of P-256, and sums taken from them without a doubling.
  *
- * For windows of w bits, entry j of window i is (2j + 1)·2^(w·i)·P. An odd scalar is a sum of one entry, or its
- * negative, from every window: each digit is odd, so none is zero (M. Joye and M. Tunstall, Exponent recoding,
- * Africacrypt 2009); for an even scalar k, n - k is odd and all signs turn. Entries are x then y, each 20 signed
- * limbs of 13 bits, balanced in [-2^12, 2^12], in the form of field/p256-lanes.
+ * For windows of w bits, entry j of window i is (2j + 1)·2^(w·i)·P. An odd scalar is a sum of one
+ * entry, or its negative, from every window: each digit is odd, so none is zero (M. Joye and M.
+ * Tunstall, Exponent recoding, Africacrypt 2009); for an even scalar k, n - k is odd and all signs
+ * turn. Entries are x then y, each 20 signed limbs of 13 bits, balanced in [-2^12, 2^12], in the
+ * form of field/p256-lanes.
  */
 import { invariant } from "../abi";
 import { bitOf, copy, isZero as isZeroNumber, limb, subLimbs } from "../field/limbs";
@@ -20,7 +21,10 @@ export const ENTRY_BYTES: u32 = 80;
 const WINDOWS_MAX: u32 = 52;
 const POINT_BYTES: usize = 96;
 
-/** Bits of a window of the base point's table: 2 MB, made once (smaller ones cost an eighth of the speed). */
+/**
+ * Bits of a window of the base point's table: 2 MB, made once (smaller ones cost an eighth of the
+ * speed).
+ */
 export const BASE_WINDOW: u32 = 11;
 const BASE_TABLE: usize = memory.data(24 * 1024 * 80, 16);
 let baseReady: bool = false;
@@ -51,7 +55,10 @@ export function baseTable(): usize {
   return BASE_TABLE;
 }
 
-/** Fills a table of `tableBytes(window)` bytes for a point of the curve (projective, as in weierstrass). */
+/**
+ * Fills a table of `tableBytes(window)` bytes for a point of the curve (projective, as in
+ * weierstrass).
+ */
 export function makeTable(table: usize, window: u32, point: usize): void {
   const windows = windowsOf(window);
   invariant(windows <= WINDOWS_MAX);
@@ -81,7 +88,8 @@ export function makeTable(table: usize, window: u32, point: usize): void {
         const p = pointOf(group, 0);
         setJob(group, p, pointOf(group, 1), p, group);
       }
-      // Odd multiples of P below 2^11 never meet 2·P or its negative: the order of P is a large prime.
+      // Odd multiples of P below 2^11 never meet 2·P or its negative: the order of P is a large
+      // prime.
       assert(addPairs(groups));
     }
     for (let group: u32 = 0; group < groups; ++group) {
@@ -96,7 +104,10 @@ function base(index: u32): usize {
   return BASES + <usize>index * POINT_BYTES;
 }
 
-/** Divides x and y of the first `count` bases by z, with one inversion, and takes them out of Montgomery's form. */
+/**
+ * Divides x and y of the first `count` bases by z, with one inversion, and takes them out of
+ * Montgomery's form.
+ */
 function toAffine(count: u32): void {
   copy(CHAIN, base(0) + 64, 8);
   for (let i: u32 = 1; i < count; ++i) {
@@ -160,8 +171,8 @@ function balance(out: usize, a: usize): void {
 }
 
 /**
- * Writes the entries that add up to k·P, one u32 for each window: its address, and 1 more where it is to be negated.
- * k is 8 limbs, 0 < k < n; n are the limbs of the order.
+ * Writes the entries that add up to k·P, one u32 for each window: its address, and 1 more where it
+ * is to be negated. k is 8 limbs, 0 < k < n; n are the limbs of the order.
  */
 export function chooseEntries(out: usize, table: usize, window: u32, k: usize, n: usize): void {
   invariant(!isZeroNumber(k, 8));
@@ -169,7 +180,8 @@ export function chooseEntries(out: usize, table: usize, window: u32, k: usize, n
   const flip: u32 = 1 - bitOf(k, 0);
   if (flip == 1) subLimbs(HALF, n, k, 8);
   else copy(HALF, k, 8);
-  // With h = (k - 1)/2, whose digits base 2^w are b: k is the sum of (2b + 1 - 2^w)·2^(w·i), and 2b + 1 on top.
+  // With h = (k - 1)/2, whose digits base 2^w are b: k is the sum of (2b + 1 - 2^w)·2^(w·i), and 2b
+  // + 1 on top.
   for (let i: u32 = 0; i < 7; ++i) {
     store<u32>(HALF + ((<usize>i) << 2), (limb(HALF, i) >> 1) | (limb(HALF, i + 1) << 31));
   }

@@ -1,9 +1,9 @@
 /**
- * The upper levels of small trees (p256-tree), where so few additions are left that an inversion shared by them costs
- * more than it saves: projective coordinates, x = X/Z and y = Y/Z, without any inversion. An addition (H. Cohen, A.
- * Miyaji, T. Ono, Efficient elliptic curve exponentiation using mixed coordinates, Asiacrypt 1998, §2.2) takes 14
- * multiplications of vectors. Where it is exceptional (P = Q, P = -Q, or infinity) Z becomes zero, and stays zero in
- * every sum it enters.
+ * The upper levels of small trees (p256-tree), where so few additions are left that an inversion
+ * shared by them costs more than it saves: projective coordinates, x = X/Z and y = Y/Z, without any
+ * inversion. An addition (H. Cohen, A. Miyaji, T. Ono, Efficient elliptic curve exponentiation
+ * using mixed coordinates, Asiacrypt 1998, §2.2) takes 14 multiplications of vectors. Where it is
+ * exceptional (P = Q, P = -Q, or infinity) Z becomes zero, and stays zero in every sum it enters.
  */
 import { invariant } from "../abi";
 import { add, LANES_BYTES, mul, mulSub, ONE, sub, turnOne, turnTwo } from "../field/p256-lanes";

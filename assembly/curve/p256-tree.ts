@@ -1,13 +1,14 @@
 /**
- * Sums of many points of P-256, four sums at a time, in affine coordinates. The points of a sum are added as a tree,
- * and all additions of one level share an inversion (Montgomery's trick), so that an addition costs six
- * multiplications of vectors and a sum of 69 points waits for seven inversions, however many sums there are. The last
- * levels of a small tree are left to p256-top.
+ * Sums of many points of P-256, four sums at a time, in affine coordinates. The points of a sum are
+ * added as a tree, and all additions of one level share an inversion (Montgomery's trick), so that
+ * an addition costs six multiplications of vectors and a sum of 69 points waits for seven
+ * inversions, however many sums there are. The last levels of a small tree are left to p256-top.
  *
- * A vector point is x then y of four points, one a lane; it is never infinity. Adding a point to itself or to its
- * negative makes a denominator zero, and only that does; it happens by chance to nobody, but the holder of a private
- * key can force it. Such lanes are found, marked, and go on with another point, so that they harm no other sum; the
- * caller verifies the marked signatures in plain form.
+ * A vector point is x then y of four points, one a lane; it is never infinity. Adding a point to
+ * itself or to its negative makes a denominator zero, and only that does; it happens by chance to
+ * nobody, but the holder of a private key can force it. Such lanes are found, marked, and go on
+ * with another point, so that they harm no other sum; the caller verifies the marked signatures in
+ * plain form.
  */
 import { invariant } from "../abi";
 import {
@@ -33,7 +34,8 @@ export const GROUPS_MAX: u32 = 16;
 export const POINTS_MAX: u32 = 84;
 const JOBS_MAX: u32 = 16 * 42;
 
-// A job is one addition of vector points: addresses of both and of the sum, and the number of its group.
+// A job is one addition of vector points: addresses of both and of the sum, and the number of its
+// group.
 const JOBS: usize = memory.data(16 * 42 * 16, 16);
 const PRODUCTS: usize = memory.data((16 * 42 + 1) * 160, 16);
 const POINTS: usize = memory.data(16 * 84 * 320, 16);
@@ -54,7 +56,9 @@ export function pointOf(group: u32, index: u32): usize {
   return POINTS + <usize>((group * POINTS_MAX + index) * VECTOR_POINT_BYTES);
 }
 
-/** The lanes of a group (bits 0 to 3) whose sums met an exceptional case, and so are worth nothing. */
+/**
+ * The lanes of a group (bits 0 to 3) whose sums met an exceptional case, and so are worth nothing.
+ */
 export function marksOf(group: u32): u32 {
   return <u32>load<u8>(MARKS + <usize>group);
 }
@@ -68,7 +72,9 @@ export function setJob(job: u32, p: usize, q: usize, sum: usize, group: u32): vo
   store<u32>(at, group, 12);
 }
 
-/** PRODUCTS[i] = the product of the denominators of jobs i and up; false when it is zero in a lane. */
+/**
+ * PRODUCTS[i] = the product of the denominators of jobs i and up; false when it is zero in a lane.
+ */
 function multiplyUp(jobs: u32): bool {
   memory.copy(PRODUCTS + <usize>(jobs * LANES_BYTES), ONE, LANES_BYTES);
   for (let job = jobs; job-- > 0;) {
@@ -81,8 +87,8 @@ function multiplyUp(jobs: u32): bool {
 }
 
 /**
- * Does all jobs, in order (a sum may take the place of points of its own or an earlier job); false, with nothing
- * done, when a denominator is zero.
+ * Does all jobs, in order (a sum may take the place of points of its own or an earlier job); false,
+ * with nothing done, when a denominator is zero.
  */
 export function addPairs(jobs: u32): bool {
   if (!multiplyUp(jobs)) return false;
@@ -130,8 +136,8 @@ export function clearMarks(): void {
 }
 
 /**
- * Adds up the first `points` vector points of each group. The sums are then at `xOf` and `zOf`, as X/Z; a lane that
- * met an exceptional case is marked, or has Z = 0. Marks accumulate.
+ * Adds up the first `points` vector points of each group. The sums are then at `xOf` and `zOf`, as
+ * X/Z; a lane that met an exceptional case is marked, or has Z = 0. Marks accumulate.
  */
 export function sumGroups(groups: u32, points: u32): void {
   invariant(groups <= GROUPS_MAX && points <= POINTS_MAX);

@@ -1,8 +1,9 @@
 /**
- * Sums of points of P-384 in four lanes, without a doubling: tables as for P-256 (p256-table: windows, odd digits, no
- * zero among them), summed one entry after the other in projective coordinates, x = X/Z and y = Y/Z (Cohen, Miyaji and
- * Ono, Asiacrypt 1998, §2.2): 11 multiplications of vectors an entry. Where an addition is exceptional (P = Q, P = -Q,
- * or infinity) Z becomes zero and stays zero.
+ * Sums of points of P-384 in four lanes, without a doubling: tables as for P-256 (p256-table:
+ * windows, odd digits, no zero among them), summed one entry after the other in projective
+ * coordinates, x = X/Z and y = Y/Z (Cohen, Miyaji and Ono, Asiacrypt 1998, §2.2): 11
+ * multiplications of vectors an entry. Where an addition is exceptional (P = Q, P = -Q, or
+ * infinity) Z becomes zero and stays zero.
  */
 import { invariant } from "../abi";
 import { bitOf, copy, limb, setLimb, subLimbs } from "../field/limbs";
@@ -50,7 +51,8 @@ const A: usize = memory.data(240, 16);
 const S: usize = memory.data(240, 16);
 const EXPECTED: usize = memory.data(240, 16);
 
-// While a table is made: its window's multiples, products of their z, twice the base, and single numbers.
+// While a table is made: its window's multiples, products of their z, twice the base, and single
+// numbers.
 const MULTIPLES: usize = memory.data(128 * 144, 16);
 const CHAIN: usize = memory.data(128 * 48, 16);
 const TWICE: usize = memory.data(144, 16);
@@ -123,8 +125,9 @@ function writeForm(out: usize): void {
 }
 
 /**
- * Writes the entries that add up to k·P, one u32 for each window: its address, and 1 more where it is to be negated
- * (p256-table explains the digits). k is 12 limbs, 0 < k < n; n are the limbs of the order.
+ * Writes the entries that add up to k·P, one u32 for each window: its address, and 1 more where it
+ * is to be negated (p256-table explains the digits). k is 12 limbs, 0 < k < n; n are the limbs of
+ * the order.
  */
 export function wideEntries(out: usize, table: usize, window: u32, k: usize, n: usize): void {
   const windows = wideWindows(window);
@@ -222,7 +225,10 @@ function addOther(): void {
   finish(W);
 }
 
-/** Adds up `count` entries in each lane: those of lane l at entries + l·stride + step·i (in bytes), i from 0. */
+/**
+ * Adds up `count` entries in each lane: those of lane l at entries + l·stride + step·i (in bytes),
+ * i from 0.
+ */
 export function sumWide(entries: usize, count: u32, stride: u32, step: u32): void {
   for (let i: u32 = 0; i < count; ++i) {
     const at = entries + <usize>(i * step);

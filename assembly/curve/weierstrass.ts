@@ -1,10 +1,11 @@
 /**
- * Points of y^2 = x^3 - 3x + b over a prime field, with the complete formulas of Renes, Costello and Batina (Complete
- * addition formulas for prime order elliptic curves, 2015/1060, algorithm 4): right for every pair of points, P = Q,
- * P = -Q and infinity included, so that nothing here has a special case.
+ * Points of y^2 = x^3 - 3x + b over a prime field, with the complete formulas of Renes, Costello
+ * and Batina (Complete addition formulas for prime order elliptic curves, 2015/1060, algorithm 4):
+ * right for every pair of points, P = Q, P = -Q and infinity included, so that nothing here has a
+ * special case.
  *
- * A point is three coordinates X, Y, Z (x = X/Z, y = Y/Z; infinity has Z = 0), each `limbs` limbs in Montgomery's
- * form, one after another.
+ * A point is three coordinates X, Y, Z (x = X/Z, y = Y/Z; infinity has Z = 0), each `limbs` limbs
+ * in Montgomery's form, one after another.
  */
 import { invariant } from "../abi";
 import { clear, compare, copy, fromBigEndian, isZero, limb } from "../field/limbs";
@@ -79,7 +80,10 @@ export function isInfinity(curve: Weierstrass, point: usize): bool {
   return isZero(point + (<usize>curve.field.limbs << 3), curve.field.limbs);
 }
 
-/** Reads big-endian x||y; false unless both are below p and the point lies on the curve. The cofactor is 1. */
+/**
+ * Reads big-endian x||y; false unless both are below p and the point lies on the curve. The
+ * cofactor is 1.
+ */
 export function readPoint(curve: Weierstrass, point: usize, bytes: usize): bool {
   const field = curve.field;
   const limbs = field.limbs;

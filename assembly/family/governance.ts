@@ -1,4 +1,7 @@
-/** governance: charters run unbroken from the pinned one, and a snapshot of now, in order, under them. */
+/**
+ * governance: charters run unbroken from the pinned one, and a snapshot of now, in order, under
+ * them.
+ */
 import * as context from "../context";
 import { Purpose } from "../context";
 import * as evidence from "../evidence";
@@ -14,8 +17,9 @@ export let hasCharter: bool = false;
 /** The snapshot is authentic: later families may read it. */
 export let hasSnapshot: bool = false;
 /**
- * Both are authentic, not older than what was seen and not from the future: their numbers and digests may become
- * floors, also when the verdict is a denial. A freeze, once seen, cannot be undone by replaying an older snapshot.
+ * Both are authentic, not older than what was seen and not from the future: their numbers and
+ * digests may become floors, also when the verdict is a denial. A freeze, once seen, cannot be
+ * undone by replaying an older snapshot.
  */
 export let raisesFloors: bool = false;
 

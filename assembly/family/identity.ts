@@ -1,4 +1,7 @@
-/** identity: the node is the one enrolled, the quote is by its key, the grant is for it, and the holder agreed. */
+/**
+ * identity: the node is the one enrolled, the quote is by its key, the grant is for it, and the
+ * holder agreed.
+ */
 import { same, span } from "../abi";
 import { REQUEST_DIGEST } from "../case";
 import { Fault, READER_BYTES, Reader } from "../codec/cbor";
@@ -55,8 +58,9 @@ function judgeKey(): bool {
 }
 
 /**
- * Proof of possession by the leaf's cnf (RFC 8747). A key signs this request's digest. Where the executing node itself
- * is the holder, its quote over the request is the proof, and there is nothing else to present.
+ * Proof of possession by the leaf's cnf (RFC 8747). A key signs this request's digest. Where the
+ * executing node itself is the holder, its quote over the request is the proof, and there is
+ * nothing else to present.
  */
 function judgeProof(): bool {
   const e = chain.leaf();

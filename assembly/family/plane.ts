@@ -36,7 +36,8 @@ function readResult(payload: Span): Fault {
 }
 
 /**
- * 1. Well-formed; 2. signed by a plane key of the charter in force; 3. over this request and this evidence; 4. allow;
+ * 1. Well-formed; 2. signed by a plane key of the charter in force; 3. over this request and this
+ *   evidence; 4. allow;
  * 5. in force now, for a minute at most.
  */
 export function judgeResult(raw: Span, now: u64): bool {

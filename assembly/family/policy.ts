@@ -1,4 +1,7 @@
-/** policy: the domain, the named reference policies, the recorded validation, and the job inside every scope. */
+/**
+ * policy: the domain, the named reference policies, the recorded validation, and the job inside
+ * every scope.
+ */
 import { lenOf } from "../abi";
 import * as evidence from "../evidence";
 import { check } from "../findings";

@@ -34,7 +34,9 @@ function isOurRun(): bool {
   return job && same(context.startChain, span(chain.leaf().digest, 32));
 }
 
-/** The counts were looked up for exactly these elements; a lease does not count its own run's use. */
+/**
+ * The counts were looked up for exactly these elements; a lease does not count its own run's use.
+ */
 function judgeUses(): bool {
   const r = USES.open(context.uses);
   const listed = r.array(0, limits.elements);

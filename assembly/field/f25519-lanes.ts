@@ -1,6 +1,6 @@
 /**
- * Four numbers modulo p = 2^255 - 19 at once, in plain form: all but multiplication, which scripts/kernel-25519.ts
- * writes and explains. Only the SIMD build has this file.
+ * Four numbers modulo p = 2^255 - 19 at once, in plain form: all but multiplication, which
+ * scripts/kernel-25519.ts writes and explains. Only the SIMD build has this file.
  */
 import { mul } from "./f25519-lanes.generated";
 import { fill, toLimbs as toLimbsModulo, turnOne, turnTwo } from "./lanes";
@@ -26,7 +26,9 @@ export function toLimbs(out: usize, a: usize, lane: u32): void {
   toLimbsModulo(out, a, lane, PRIME);
 }
 
-/** out = 1/a in every lane, none of which may be zero, by one inversion of the product of all four. */
+/**
+ * out = 1/a in every lane, none of which may be zero, by one inversion of the product of all four.
+ */
 export function invertLanes(out: usize, a: usize): void {
   turnTwo(TURNED, a);
   mul(PRODUCT, a, TURNED);

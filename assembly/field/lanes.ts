@@ -1,6 +1,6 @@
 /**
- * Four numbers at once, one in each lane of ten vectors (scripts/kernel-lanes.ts explains them): what does not depend
- * on the prime. Only the SIMD build has this file.
+ * Four numbers at once, one in each lane of ten vectors (scripts/kernel-lanes.ts explains them):
+ * what does not depend on the prime. Only the SIMD build has this file.
  */
 import { addLimbs, compare, limb, setLimb, subLimbs } from "./limbs";
 
@@ -74,7 +74,10 @@ export function fill(out: usize, a: usize): void {
   for (let lane: u32 = 0; lane < 4; ++lane) setLane(out, lane, a);
 }
 
-/** out = one lane as 8 limbs in [0, p), for the prime of 8 limbs at `prime`; a lane is within a few p of zero. */
+/**
+ * out = one lane as 8 limbs in [0, p), for the prime of 8 limbs at `prime`; a lane is within a few
+ * p of zero.
+ */
 export function toLimbs(out: usize, a: usize, lane: u32, prime: usize): void {
   a += (<usize>lane) << 2;
   let held: i64 = 0;

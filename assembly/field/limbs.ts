@@ -1,6 +1,7 @@
 /**
- * Natural numbers as little-endian arrays of 32-bit limbs, the plain form in which every other file starts and ends.
- * Nothing here is secret: a verifier handles public values only, so time may depend on them.
+ * Natural numbers as little-endian arrays of 32-bit limbs, the plain form in which every other file
+ * starts and ends. Nothing here is secret: a verifier handles public values only, so time may
+ * depend on them.
  */
 
 /** The limb at `index`. */

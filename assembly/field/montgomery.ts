@@ -1,7 +1,8 @@
 /**
- * Arithmetic modulo an odd number m of 1 to 128 limbs, in Montgomery's form: x stands as x·R mod m, R = 2^(32·limbs).
- * (P. L. Montgomery, Modular multiplication without trial division, Math. Comp. 44, 1985.) It serves the prime fields
- * and group orders of all curves and the moduli of RSA; it is the reference for every faster kernel.
+ * Arithmetic modulo an odd number m of 1 to 128 limbs, in Montgomery's form: x stands as x·R mod m,
+ * R = 2^(32·limbs). (P. L. Montgomery, Modular multiplication without trial division, Math. Comp.
+ * 44, 1985.) It serves the prime fields and group orders of all curves and the moduli of RSA; it is
+ * the reference for every faster kernel.
  *
  * All values are reduced, in [0, m), unless a function says otherwise. Outputs may be operands.
  */
@@ -30,7 +31,9 @@ const PRODUCT: usize = memory.data((128 + 1) * 4, 16);
 const REDUCED: usize = memory.data(128 * 4, 16);
 const POWER: usize = memory.data(128 * 4, 16);
 
-/** Fills `modulus` for the odd number at `m`; `one` and `square` are room for `limbs` limbs each. */
+/**
+ * Fills `modulus` for the odd number at `m`; `one` and `square` are room for `limbs` limbs each.
+ */
 export function prepare(modulus: Modulus, limbs: u32, m: usize, one: usize, square: usize): void {
   assert(limbs >= 1 && limbs <= LIMBS_MAX);
   assert((limb(m, 0) & 1) == 1);
@@ -38,12 +41,14 @@ export function prepare(modulus: Modulus, limbs: u32, m: usize, one: usize, squa
   modulus.m = m;
   modulus.one = one;
   modulus.square = square;
-  // Newton's iteration for 1/m mod 2^32: each step doubles the correct bits, and m itself is right to 3.
+  // Newton's iteration for 1/m mod 2^32: each step doubles the correct bits, and m itself is right
+  // to 3.
   let inverse: u32 = limb(m, 0);
   for (let i = 0; i < 4; ++i) inverse *= 2 - limb(m, 0) * inverse;
   invariant(inverse * limb(m, 0) == 1);
   modulus.inverse = 0 - inverse;
-  // The highest power of two below m, doubled until it is R; then 2 to the power of R's bits, in Montgomery's form.
+  // The highest power of two below m, doubled until it is R; then 2 to the power of R's bits, in
+  // Montgomery's form.
   const length = bitLength(m, limbs);
   assert(length >= 2);
   clear(one, limbs);
@@ -78,7 +83,8 @@ export function sub(modulus: Modulus, out: usize, a: usize, b: usize): void {
 }
 
 /**
- * out = a·b/R. `a` may be any number below R, `b` must be reduced: then the sum before the last step stays below 2m.
+ * out = a·b/R. `a` may be any number below R, `b` must be reduced: then the sum before the last
+ * step stays below 2m.
  */
 export function mul(modulus: Modulus, out: usize, a: usize, b: usize): void {
   const limbs = modulus.limbs;

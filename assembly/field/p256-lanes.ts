@@ -1,9 +1,10 @@
 /**
- * Four numbers modulo the prime of P-256 at once, one in each lane of ten vectors: all but multiplication, which
- * scripts/kernel-p256.ts writes and explains. Only the SIMD build has this file.
+ * Four numbers modulo the prime of P-256 at once, one in each lane of ten vectors: all but
+ * multiplication, which scripts/kernel-p256.ts writes and explains. Only the SIMD build has this
+ * file.
  *
- * Numbers are held loosely, as any of x + k·p with a small k, positive or negative, in Montgomery's form with
- * R = 2^260; `toLimbs` makes them plain again.
+ * Numbers are held loosely, as any of x + k·p with a small k, positive or negative, in Montgomery's
+ * form with R = 2^260; `toLimbs` makes them plain again.
  */
 import { fill, toLimbs as toLimbsModulo, turnOne, turnTwo } from "./lanes";
 import { clear, isZero as isZeroNumber, setLimb } from "./limbs";
@@ -15,7 +16,9 @@ import { invertOdd } from "./safegcd";
 export { add, choose, LANES_BYTES, setLane, sub, turnOne, turnTwo } from "./lanes";
 export { mul, mulSub } from "./p256-lanes.generated";
 
-/** 1, and what multiplies into and out of Montgomery's form: R, R^2 and R^3 mod p, in every lane. */
+/**
+ * 1, and what multiplies into and out of Montgomery's form: R, R^2 and R^3 mod p, in every lane.
+ */
 export const ONE: usize = memory.data(160, 16);
 export const SQUARE: usize = memory.data(160, 16);
 const CUBE: usize = memory.data(160, 16);
@@ -50,8 +53,8 @@ export function isZero(a: usize, lane: u32): bool {
 }
 
 /**
- * out = 1/a in every lane, by one inversion of the product of all four; false, without a result, when one of them is
- * zero.
+ * out = 1/a in every lane, by one inversion of the product of all four; false, without a result,
+ * when one of them is zero.
  */
 export function invertLanes(out: usize, a: usize): bool {
   turnTwo(TURNED, a);

@@ -1,7 +1,7 @@
 /**
- * Four numbers modulo the prime of P-384 at once, 30 limbs of 13 bits in fifteen vectors, in Montgomery's form with
- * R = 2^390: all but multiplication, which scripts/kernel-p384.ts writes and explains. Only the SIMD build has this
- * file.
+ * Four numbers modulo the prime of P-384 at once, 30 limbs of 13 bits in fifteen vectors, in
+ * Montgomery's form with R = 2^390: all but multiplication, which scripts/kernel-p384.ts writes and
+ * explains. Only the SIMD build has this file.
  */
 import { addLimbs, clear, compare, isZero as isZeroNumber, limb, setLimb, subLimbs } from "./limbs";
 import { add as addModular } from "./montgomery";
@@ -65,7 +65,10 @@ export function turnOne(out: usize, a: usize, bytes: usize): void {
   }
 }
 
-/** Writes a plain number of 12 limbs as 30 balanced limbs, `step` bytes from one pair of limbs to the next. */
+/**
+ * Writes a plain number of 12 limbs as 30 balanced limbs, `step` bytes from one pair of limbs to
+ * the next.
+ */
 export function writeLimbs(out: usize, a: usize, step: usize): void {
   let held: i64 = 0;
   let bits: u32 = 0;

@@ -1,7 +1,7 @@
 /**
- * 1/x modulo an odd m by division steps: D. J. Bernstein and B.-Y. Yang, Fast constant-time gcd computation and
- * modular inversion, CHES 2019 (2019/266), in the half-delta variant and in variable time, 30 steps at a time. About
- * twenty times faster than Fermat's power.
+ * 1/x modulo an odd m by division steps: D. J. Bernstein and B.-Y. Yang, Fast constant-time gcd
+ * computation and modular inversion, CHES 2019 (2019/266), in the half-delta variant and in
+ * variable time, 30 steps at a time. About twenty times faster than Fermat's power.
  *
  * Numbers are signed: limbs of 30 bits, little-endian, all but the topmost in [0, 2^30).
  */
@@ -128,7 +128,8 @@ function updateDE(count: i32, inverse: u32): void {
   const e0 = <i64>load<i32>(E);
   let d = <i64>u * d0 + <i64>v * e0;
   let e = <i64>q * d0 + <i64>r * e0;
-  // The multiples of m that make both divisible by 2^30, after one is added for each negative operand.
+  // The multiples of m that make both divisible by 2^30, after one is added for each negative
+  // operand.
   let kd = (u & signD) + (v & signE);
   let ke = (q & signD) + (r & signE);
   kd -= <i32>((inverse * <u32>d + <u32>kd) & <u32>MASK);
@@ -179,8 +180,9 @@ function normalize(count: i32, negate: bool): void {
 }
 
 /**
- * out = 1/a mod m for plain numbers of `limbs` 32-bit limbs, m odd and a below m; 0 where a has no inverse, as 0 has
- * none. The number of rounds is bounded: (49·bits + 57)/17 steps are always enough (2019/266, theorem 11.2).
+ * out = 1/a mod m for plain numbers of `limbs` 32-bit limbs, m odd and a below m; 0 where a has no
+ * inverse, as 0 has none. The number of rounds is bounded: (49·bits + 57)/17 steps are always
+ * enough (2019/266, theorem 11.2).
  */
 export function invertOdd(out: usize, a: usize, m: usize, limbs: u32): void {
   const count = <i32>((limbs * 32 + 2 + 29) / 30);

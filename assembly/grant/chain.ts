@@ -1,6 +1,6 @@
 /**
- * The chain: one grant, and links delegated from it. Each function here judges one family over all elements, root
- * first.
+ * The chain: one grant, and links delegated from it. Each function here judges one family over all
+ * elements, root first.
  */
 import { Span, lenOf, same, span } from "../abi";
 import { Fault, READER_BYTES, Reader } from "../codec/cbor";
@@ -137,7 +137,9 @@ export function judgeValidation(): bool {
   return holds;
 }
 
-/** identity, its audience: each element that names one holds this node; a grant always names one. */
+/**
+ * identity, its audience: each element that names one holds this node; a grant always names one.
+ */
 export function judgeAudience(): bool {
   let inside = true;
   for (let i: u32 = 0; i < count; i++) {
@@ -149,7 +151,9 @@ export function judgeAudience(): bool {
   return check(inside, Code.IDENTITY_AUDIENCE);
 }
 
-/** revocation of the elements and of the node, by the list that `openStatus` read, and by the epoch. */
+/**
+ * revocation of the elements and of the node, by the list that `openStatus` read, and by the epoch.
+ */
 export function judgeRevocation(): bool {
   let holds = true;
   for (let i: u32 = 0; i < count; i++) {

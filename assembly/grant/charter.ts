@@ -1,6 +1,6 @@
 /**
- * The charter: who may sign what in this trust domain. Signed by root keys, changed rarely; the verifier pins one
- * charter's digest and follows rotations from there.
+ * The charter: who may sign what in this trust domain. Signed by root keys, changed rarely; the
+ * verifier pins one charter's digest and follows rotations from there.
  */
 import { Span, lenOf, same, span } from "../abi";
 import { Fault, READER_BYTES, Reader, keyOrder } from "../codec/cbor";
@@ -61,7 +61,9 @@ function readKeys(r: Reader, set: Keyset): void {
   for (let i: u32 = 0; i < count && r.fault == Fault.NONE; i++) set.add(r);
 }
 
-/** A threshold that its own keys can reach: 0 would admit anyone (CVE-2026-23992), too many nobody. */
+/**
+ * A threshold that its own keys can reach: 0 would admit anyone (CVE-2026-23992), too many nobody.
+ */
 function readKeyset(r: Reader, set: Keyset): void {
   r.array(2, 2);
   set.clear(<u32>r.uint(limits.signers));
@@ -224,12 +226,12 @@ export function governanceCode(flaw: Flaw): Code {
 /**
  * One charter after another:
  *
- * 1. well-formed; 2. the first is the pinned one, each later one names its predecessor's digest and number; 3. every
- * signature verifies, and both its own and its predecessor's root threshold are met; 4. one domain throughout; 5. in
- * force at `now`.
+ * 1. well-formed; 2. the first is the pinned one, each later one names its predecessor's digest and
+ *   number; 3. every signature verifies, and both its own and its predecessor's root threshold are
+ *   met; 4. one domain throughout; 5. in force at `now`.
  *
- * True when the last one is authentic and may be read by what follows. Whether all are in force is `inForce`: one that
- * is not still serves the rest of an explanation.
+ * True when the last one is authentic and may be read by what follows. Whether all are in force is
+ * `inForce`: one that is not still serves the rest of an explanation.
  */
 export function judgeCharters(list: Span, pin: Span, now: u64): bool {
   const r = PART;

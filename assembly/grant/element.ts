@@ -1,5 +1,6 @@
 /**
- * One element of a chain: a grant (root) or a link (delegated). This file reads claims and judges nothing but form.
+ * One element of a chain: a grant (root) or a link (delegated). This file reads claims and judges
+ * nothing but form.
  */
 import { Span } from "../abi";
 import { Fault, READER_BYTES, Reader, keyOrder } from "../codec/cbor";

@@ -1,6 +1,6 @@
 /**
- * Shapes that a scope and a job share: images, standard input, input files. Each is read as the canonical bytes it
- * stands in, so that equality of values is equality of bytes.
+ * Shapes that a scope and a job share: images, standard input, input files. Each is read as the
+ * canonical bytes it stands in, so that equality of values is equality of bytes.
  */
 import { Span } from "../abi";
 import { Fault, Reader } from "../codec/cbor";

@@ -1,10 +1,11 @@
 /**
- * lineage: each link stands under the element before it and is nowhere wider. An authorization is delegated along one
- * path and only ever narrowed, so that whoever holds a link can do less than its parent's holder, never more.
+ * lineage: each link stands under the element before it and is nowhere wider. An authorization is
+ * delegated along one path and only ever narrowed, so that whoever holds a link can do less than
+ * its parent's holder, never more.
  *
- * That each link is signed by its parent's key is judged before (signature), and that every element holds for this
- * job, this node and this moment by each family for all of them. The domain of every element is the charter's; the
- * keyset can only be the authority's.
+ * That each link is signed by its parent's key is judged before (signature), and that every element
+ * holds for this job, this node and this moment by each family for all of them. The domain of every
+ * element is the charter's; the keyset can only be the authority's.
  */
 import { Span, same, span } from "../abi";
 import { Fault, READER_BYTES, Reader } from "../codec/cbor";
@@ -41,10 +42,10 @@ export function judgeLineage(count: u32): bool {
 }
 
 /**
- * 1. The link names its parent by digest. 2. It stands one deeper, within the parent's maximum depth, which only
- * falls; an element that states none may not be delegated. 3. Subject and class stay. 4. Its window lies in the
- * parent's. 5. Its epoch is not older. 6. Scope, 7. policies and 8. audience are nowhere wider. 9. A decision that is
- * the plane's stays with it.
+ * 1. The link names its parent by digest. 2. It stands one deeper, within the parent's maximum
+ *   depth, which only falls; an element that states none may not be delegated. 3. Subject and class
+ *   stay. 4. Its window lies in the parent's. 5. Its epoch is not older. 6. Scope, 7. policies and
+ *   8. audience are nowhere wider. 9. A decision that is the plane's stays with it.
  */
 function judgeLink(e: Element, parent: Element): bool {
   const named = same(e.parent, span(parent.digest, 32));
@@ -84,8 +85,8 @@ function appendsPolicies(e: Element): bool {
 }
 
 /**
- * The same label, or some of the nodes. Nodes under a label are narrower too: this node must carry the label and be
- * among them (identity). A label under nodes would be wider.
+ * The same label, or some of the nodes. Nodes under a label are narrower too: this node must carry
+ * the label and be among them (identity). A label under nodes would be wider.
  */
 function narrowsAudience(e: Element): bool {
   if (!(e.present & bit.AUDIENCE)) return true;

@@ -1,7 +1,7 @@
 /**
- * Whether the scope of a link allows nothing that the elements above it do not allow, field by field: equality,
- * inclusion or <=, never patterns. The job lies inside every scope besides (scope.ts); this keeps a delegate from
- * writing down, and handing on, more than it was given.
+ * Whether the scope of a link allows nothing that the elements above it do not allow, field by
+ * field: equality, inclusion or <=, never patterns. The job lies inside every scope besides
+ * (scope.ts); this keeps a delegate from writing down, and handing on, more than it was given.
  */
 import { Span, lenOf, ptrOf, same } from "../abi";
 import { Fault, READER_BYTES, Reader } from "../codec/cbor";
@@ -64,9 +64,11 @@ export function overlayScope(s: Scope): void {
 }
 
 /**
- * 1. image, cwd, stdin, uid, gid, interpreter and inputs are equal; 2. every argument vector that it allows was allowed;
- * 3. every entry of its environment is an entry there; 4. so is every caller; 5. run time and uses are not above.
- * An optional field that nobody above states allows nothing: no variable, no standard input, no interpreter, no input.
+ * 1. image, cwd, stdin, uid, gid, interpreter and inputs are equal; 2. every argument vector that
+ *   it allows was allowed;
+ * 3. every entry of its environment is an entry there; 4. so is every caller; 5. run time and uses
+ *   are not above. An optional field that nobody above states allows nothing: no variable, no
+ *   standard input, no interpreter, no input.
  */
 export function narrowsScope(s: Scope): bool {
   if (states(s, FieldKey.IMAGE) && !same(s.executable, HELD.executable)) return false;
@@ -91,7 +93,10 @@ function equalsOr(stated: Span, held: Span, none: u8): bool {
   return lenOf(stated) == 1 && load<u8>(ptrOf(stated)) == none;
 }
 
-/** Position by position: each choice of the child is one of the parent's. An exact argument is a single choice. */
+/**
+ * Position by position: each choice of the child is one of the parent's. An exact argument is a
+ * single choice.
+ */
 function narrowsArgv(argv: Span): bool {
   const parent = PARENT.open(HELD.argv);
   const child = CHILD.open(argv);

@@ -1,4 +1,7 @@
-/** The node credential: an enroller's word that this attestation key lives in this TPM, and which labels the node has. */
+/**
+ * The node credential: an enroller's word that this attestation key lives in this TPM, and which
+ * labels the node has.
+ */
 import { Span, lenOf, same } from "../abi";
 import { Fault, READER_BYTES, Reader, keyOrder } from "../codec/cbor";
 import { KEY_BYTES, Key, readKey } from "../cose/key";

@@ -1,6 +1,6 @@
 /**
- * The scope: exactly which job an element allows. No patterns anywhere: a value is equal, or one of a list. What a
- * grant leaves out is not allowed.
+ * The scope: exactly which job an element allows. No patterns anywhere: a value is equal, or one of
+ * a list. What a grant leaves out is not allowed.
  */
 import { Span, compare, lenOf, ptrOf, same } from "../abi";
 import { Fault, READER_BYTES, Reader, keyOrder } from "../codec/cbor";
@@ -80,7 +80,10 @@ function readCallers(r: Reader): Span {
   return r.since(start);
 }
 
-/** Reads a scope into a cleared record. A grant must say all that a job needs; a link may leave fields to its parent. */
+/**
+ * Reads a scope into a cleared record. A grant must say all that a job needs; a link may leave
+ * fields to its parent.
+ */
 export function readScope(r: Reader, s: Scope, isGrant: bool): void {
   const count = r.map(0, <u32>LAST_KEY);
   let order: u64 = 0;
@@ -116,9 +119,9 @@ function has(s: Scope, key: u32): bool {
 }
 
 /**
- * Whether the job lies inside the scope, field by field in the order of the codes. What a grant leaves out is compared
- * with nothing: no environment, no standard input, no interpreter, no inputs. In a link an absent field is its
- * parent's, which is judged for itself.
+ * Whether the job lies inside the scope, field by field in the order of the codes. What a grant
+ * leaves out is compared with nothing: no environment, no standard input, no interpreter, no
+ * inputs. In a link an absent field is its parent's, which is judged for itself.
  */
 export function judgeScope(s: Scope, isGrant: bool): bool {
   let holds = true;
@@ -173,8 +176,9 @@ function findVariable(list: Span, name: Span): bool {
 }
 
 /**
- * Every variable of the job is listed with its exact value, or the digest of it. A variable that steers a loader or an
- * interpreter needs the value itself: who reviews a grant must see what LD_PRELOAD would load.
+ * Every variable of the job is listed with its exact value, or the digest of it. A variable that
+ * steers a loader or an interpreter needs the value itself: who reviews a grant must see what
+ * LD_PRELOAD would load.
  */
 function judgeEnvironment(list: Span): bool {
   const r = B.open(job.environment);

@@ -1,6 +1,6 @@
 /**
- * The snapshot: governance's word on the present, valid for an hour at most. It names the charter it was made under,
- * the active policies, the status list, and whether new jobs may start at all.
+ * The snapshot: governance's word on the present, valid for an hour at most. It names the charter
+ * it was made under, the active policies, the status list, and whether new jobs may start at all.
  */
 import { Span, lenOf, same, span } from "../abi";
 import { Fault, READER_BYTES, Reader, keyOrder } from "../codec/cbor";
@@ -86,8 +86,9 @@ export function isActive(name: Span, digest: Span): bool {
 }
 
 /**
- * 1. Well-formed; 2. every signature by governance keys of the charter in force, to their threshold; 3. of this domain
- * and made under this charter. True when it is thus authentic; `judgeFloors` and `judgeTimes` follow.
+ * 1. Well-formed; 2. every signature by governance keys of the charter in force, to their
+ *   threshold; 3. of this domain and made under this charter. True when it is thus authentic;
+ *   `judgeFloors` and `judgeTimes` follow.
  */
 export function judgeSnapshot(raw: Span): bool {
   if (!check(lenOf(raw) > 0, Code.GOVERNANCE_MISSING)) return false;

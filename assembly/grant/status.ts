@@ -1,4 +1,7 @@
-/** The status list: who is revoked. Bits by status index for grants and credentials, digests for any element. */
+/**
+ * The status list: who is revoked. Bits by status index for grants and credentials, digests for any
+ * element.
+ */
 import { Span, lenOf, ptrOf, same, span } from "../abi";
 import { Fault, READER_BYTES, Reader } from "../codec/cbor";
 import { check } from "../findings";

@@ -1,7 +1,8 @@
 /**
- * Environment variables that change which code a program runs, or what its code means: for the dynamic loader
- * (ld.so(8)), the C library, shells, and the interpreters and tools that jobs are made of. A grant must pin such a
- * variable to an exact value; anything less would let the caller load code that nobody authorized.
+ * Environment variables that change which code a program runs, or what its code means: for the
+ * dynamic loader (ld.so(8)), the C library, shells, and the interpreters and tools that jobs are
+ * made of. A grant must pin such a variable to an exact value; anything less would let the caller
+ * load code that nobody authorized.
  */
 import { Span, isAscii, startsWithAscii } from "../abi";
 
@@ -30,7 +31,9 @@ function byFamily(name: Span): bool {
   );
 }
 
-/** Families of single runtimes and their package managers: load paths, options and startup files. */
+/**
+ * Families of single runtimes and their package managers: load paths, options and startup files.
+ */
 function byRuntime(name: Span): bool {
   return (
     startsWithAscii(name, "BUN_") ||

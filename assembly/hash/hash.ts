@@ -1,6 +1,7 @@
 /**
- * The four hash functions behind one interface: at once with `hash`, or piece by piece with `begin`, `update`,
- * `finish` over a context in the caller's own static memory (so that several can be open).
+ * The four hash functions behind one interface: at once with `hash`, or piece by piece with
+ * `begin`, `update`, `finish` over a context in the caller's own static memory (so that several can
+ * be open).
  */
 import { beginSha1, compressSha1 } from "./sha1";
 import { beginSha256, compressSha256 } from "./sha256";
@@ -49,7 +50,10 @@ function blockBytes(id: u32): u32 {
   return id <= <u32>HashId.SHA256 ? 64 : 128;
 }
 
-/** Opens a context. An id that names no hash traps: callers ask `digestBytes` about ids they were given. */
+/**
+ * Opens a context. An id that names no hash traps: callers ask `digestBytes` about ids they were
+ * given.
+ */
 export function begin(id: u32, context: usize): void {
   store<u32>(context, id);
   store<u32>(context, 0, FILLED);
@@ -113,7 +117,8 @@ export function finish(context: usize, out: usize): void {
   const filled = load<u32>(context, FILLED);
   assert(digestBytes(id) != 0 && filled < size);
   const buffer = context + BUFFER;
-  // 0x80, zeros, then the length in bits in the last 8 (or 16) bytes of a block; the message is below 2^61 bytes.
+  // 0x80, zeros, then the length in bits in the last 8 (or 16) bytes of a block; the message is
+  // below 2^61 bytes.
   const lengthBytes: u32 = size >> 3;
   store<u8>(buffer + <usize>filled, 0x80);
   memory.fill(buffer + <usize>(filled + 1), 0, <usize>(size - filled - 1));

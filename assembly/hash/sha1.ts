@@ -1,4 +1,7 @@
-/** SHA-1, FIPS 180-4 §6.1. Only for what a TPM or an old log still measures with it; it is never chosen here. */
+/**
+ * SHA-1, FIPS 180-4 §6.1. Only for what a TPM or an old log still measures with it; it is never
+ * chosen here.
+ */
 
 const SCHEDULE: usize = memory.data(80 * 4, 16);
 

@@ -1,6 +1,7 @@
 /**
- * SHA-256 (FIPS 180-4 §6.2) of four messages at once, one in each 32-bit lane. Only the SIMD build has this file.
- * Lanes whose message has ended go on over padding that nobody reads: each digest is taken when its own blocks end.
+ * SHA-256 (FIPS 180-4 §6.2) of four messages at once, one in each 32-bit lane. Only the SIMD build
+ * has this file. Lanes whose message has ended go on over padding that nobody reads: each digest is
+ * taken when its own blocks end.
  */
 import { invariant } from "../abi";
 import { INITIAL256, K256 } from "./sha256";
@@ -126,7 +127,10 @@ function compress(): void {
   v128.store(STATE, i32x4.add(h, v128.load(STATE, 112)), 112);
 }
 
-/** Hashes the four messages that were set; their digests, 32 bytes each, go to `out` and each `stride` bytes on. */
+/**
+ * Hashes the four messages that were set; their digests, 32 bytes each, go to `out` and each
+ * `stride` bytes on.
+ */
 export function hashFour(out: usize, stride: u32): void {
   let blocks: u32 = 0;
   for (let lane: usize = 0; lane < 16; lane += 4) blocks = max(blocks, load<u32>(BLOCKS + lane));

@@ -1,6 +1,7 @@
 /**
- * The digests of events: which algorithms the Spec ID event announces, and which of them each event carries. Events
- * need not carry all (Windows leaves SHA-1 out of its own), so that each event's own algorithm ids are read.
+ * The digests of events: which algorithms the Spec ID event announces, and which of them each event
+ * carries. Events need not carry all (Windows leaves SHA-1 out of its own), so that each event's
+ * own algorithm ids are read.
  */
 import { Span, lenOf, ptrOf } from "../abi";
 import { TPM_READER_BYTES, TpmReader } from "../codec/reader";
@@ -11,7 +12,10 @@ import { alg, hashOf } from "../tpm/algorithm";
 export const ALGORITHMS_MAX: u32 = 16;
 const DIGEST_MAX: u32 = 64;
 
-/** TCG_EfiSpecIDEvent, PC Client PFP §10.4.5.1: signature, platformClass, version, errata, uintnSize. */
+/**
+ * TCG_EfiSpecIDEvent, PC Client PFP §10.4.5.1: signature, platformClass, version, errata,
+ * uintnSize.
+ */
 const SIGNATURE_BYTES: u32 = 16;
 const VERSION_BYTES: u32 = 8;
 
@@ -48,8 +52,9 @@ export function announceSha1(): void {
 }
 
 /**
- * Reads the algorithms of a Spec ID event, none twice, those that this core has in their own size. What follows them is
- * vendor information: it is not read, so that nothing in it can pass for a digest (GHSA-9r4w-jg96-92mv).
+ * Reads the algorithms of a Spec ID event, none twice, those that this core has in their own size.
+ * What follows them is vendor information: it is not read, so that nothing in it can pass for a
+ * digest (GHSA-9r4w-jg96-92mv).
  */
 export function announceFrom(specId: Span): bool {
   algorithms = 0;

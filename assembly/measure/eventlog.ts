@@ -1,13 +1,15 @@
 /**
- * Boot event logs: TCG PC Client Platform Firmware Profile §10, in the SHA-1 format (TCG_PCR_EVENT), the crypto-agile
- * format (a Spec ID event, then TCG_PCR_EVENT2), and as CCEL, whose register field counts measurement registers.
+ * Boot event logs: TCG PC Client Platform Firmware Profile §10, in the SHA-1 format
+ * (TCG_PCR_EVENT), the crypto-agile format (a Spec ID event, then TCG_PCR_EVENT2), and as CCEL,
+ * whose register field counts measurement registers.
  *
  *     openEventLog(log, false);
  *     while (nextEvent()) look at `event`, digestOffset(hash), isDataBound();
  *     isFaulty, faultOffset, startupLocality, paddingBytes, and the PCRs in registers.ts
  *
- * A log is text until a quoted PCR equals its replay. Nothing in it is trusted before: every length is compared with what
- * is left, every event costs its own bytes once, and nothing is kept but the registers.
+ * A log is text until a quoted PCR equals its replay. Nothing in it is trusted before: every length
+ * is compared with what is left, every event costs its own bytes once, and nothing is kept but the
+ * registers.
  */
 import { Span, lenOf, ptrOf, span, startsWithAscii } from "../abi";
 import { TPM_READER_BYTES, TpmReader } from "../codec/reader";
@@ -58,8 +60,9 @@ export let startupLocality: i32 = -1;
 export let paddingBytes: u32 = 0;
 
 /**
- * The first extend of PCR 0 is an H-CRTM's, and no locality is given. A TPM starts PCR 0 at 4 then (Part 1 §34.3), but not
- * every firmware that logs such an event had one: this replay starts at 0, and who has a quote may try both.
+ * The first extend of PCR 0 is an H-CRTM's, and no locality is given. A TPM starts PCR 0 at 4 then
+ * (Part 1 §34.3), but not every firmware that logs such an event had one: this replay starts at 0,
+ * and who has a quote may try both.
  */
 export let isHcrtm: bool = false;
 
@@ -72,7 +75,10 @@ let fillerAt: usize = 0;
 const READER = changetype<TpmReader>(memory.data(TPM_READER_BYTES, 8));
 const DIGEST = memory.data(64, 8);
 
-/** Opens a log and tells its format by its first event; false where it is none. PCRs start as after a reset. */
+/**
+ * Opens a log and tells its format by its first event; false where it is none. PCRs start as after
+ * a reset.
+ */
 export function openEventLog(log: Span, ccel: bool): bool {
   resetRegisters();
   startupLocality = -1;
@@ -91,13 +97,16 @@ export function openEventLog(log: Span, ccel: bool): bool {
   isAgile = !r.faulty && event.type == EV_NO_ACTION && startsWithAscii(event.data, SPEC_ID);
   if (isAgile) r.require(announceFrom(event.data));
   else announceSha1();
-  // An empty log, or an area that was never written, must not read as "every PCR is as after a reset".
+  // An empty log, or an area that was never written, must not read as "every PCR is as after a
+  // reset".
   isFaulty = r.faulty || fillerAt == start || (ccel && !isAgile);
   READER.open(log);
   return !isFaulty;
 }
 
-/** Found once, from the end: looking for it at each event would cost the square of the log's length. */
+/**
+ * Found once, from the end: looking for it at each event would cost the square of the log's length.
+ */
 function findFiller(end: usize): usize {
   const filler = load<u8>(end - 1);
   if (filler != 0 && filler != 0xff) return end;
@@ -146,7 +155,10 @@ function readAgileEvent(r: TpmReader): void {
   event.data = r.take(r.little32());
 }
 
-/** EV_NO_ACTION is never extended, wherever it stands. One of them tells where PCR 0 started, before it is extended. */
+/**
+ * EV_NO_ACTION is never extended, wherever it stands. One of them tells where PCR 0 started, before
+ * it is extended.
+ */
 function readNoAction(r: TpmReader): void {
   if (isCcel || event.pcr != 0 || !startsWithAscii(event.data, STARTUP_LOCALITY)) return;
   r.require(lenOf(event.data) == STARTUP_LOCALITY_BYTES && startupLocality < 0);
@@ -181,8 +193,9 @@ export function hasBank(hash: u32): bool {
 }
 
 /**
- * Whether every digest that the event carries (of the hashes of this core, at least one) is that of its data. The type
- * does not count: it is in no digest, so whoever writes the log chooses it. EV_NO_ACTION proves nothing.
+ * Whether every digest that the event carries (of the hashes of this core, at least one) is that of
+ * its data. The type does not count: it is in no digest, so whoever writes the log chooses it.
+ * EV_NO_ACTION proves nothing.
  */
 export function isDataBound(): bool {
   if (event.type == EV_NO_ACTION) return false;

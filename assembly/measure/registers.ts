@@ -1,4 +1,6 @@
-/** PCRs by replay: what a log says was extended, bank by bank, from the values that a reset gives. */
+/**
+ * PCRs by replay: what a log says was extended, bank by bank, from the values that a reset gives.
+ */
 import { HASH_CONTEXT_BYTES, begin, digestBytes, finish, update } from "../hash/hash";
 
 /** PC Client Platform TPM Profile §4.6: PCR 0 to 23. */
@@ -25,15 +27,18 @@ export function extendedIn(hash: u32): u32 {
 }
 
 /**
- * All zero. A dynamic launch resets PCR 17 to 22 to zero before it extends them; without one they are not extended,
- * and their replayed values mean nothing (PTP §4.6.2).
+ * All zero. A dynamic launch resets PCR 17 to 22 to zero before it extends them; without one they
+ * are not extended, and their replayed values mean nothing (PTP §4.6.2).
  */
 export function resetRegisters(): void {
   memory.fill(REGISTERS, 0, HASHES * REGISTERS_MAX * WIDTH);
   memory.fill(EXTENDED, 0, 5 * 4);
 }
 
-/** PCR 0 starts at the locality that TPM2_Startup came from, or at 4 after an H-CRTM: PC Client PFP §10.4.5.3. */
+/**
+ * PCR 0 starts at the locality that TPM2_Startup came from, or at 4 after an H-CRTM: PC Client PFP
+ * §10.4.5.3.
+ */
 export function startFrom(locality: u32): void {
   for (let hash: u32 = 1; hash <= HASHES; hash++) {
     store<u8>(registerAt(hash, 0) + digestBytes(hash) - 1, <u8>locality);

@@ -1,4 +1,7 @@
-/** PCR rules of a reference policy: bank -> PCR -> allowed digests, over the bound values of the signed selection. */
+/**
+ * PCR rules of a reference policy: bank -> PCR -> allowed digests, over the bound values of the
+ * signed selection.
+ */
 import { Span, lenOf, ptrOf } from "../abi";
 import { Fault, READER_BYTES, Reader, keyOrder } from "../codec/cbor";
 import { Code } from "../generated";
@@ -25,8 +28,9 @@ let isMismatch: bool = false;
  * 1. It names a PCR, and no bank without one (PCR_EMPTY): one that names none compares nothing.
  * 2. It does not read PCR 16 or 23 (PCR_UNTRUSTED).
  * 3. Every PCR that it names is covered by the signed selection (PCR_UNCOVERED),
- * 4. and has one of the values listed, of the bank's own width (PCR_MISMATCH).
- * Gives the first fault in the order of the table; `hasPcrFault` tells of each. Bytes of another form are PCR_EMPTY.
+ * 4. and has one of the values listed, of the bank's own width (PCR_MISMATCH). Gives the first
+ *   fault in the order of the table; `hasPcrFault` tells of each. Bytes of another form are
+ *   PCR_EMPTY.
  */
 export function judgePcrs(rules: Span): Code {
   isEmpty = false;
@@ -57,7 +61,9 @@ export function hasPcrFault(code: Code): bool {
   return code == Code.ENVIRONMENT_PCR_MISMATCH && isMismatch;
 }
 
-/** A bank or an index as a number of 32 bits: one that does not fit must not come out as another. */
+/**
+ * A bank or an index as a number of 32 bits: one that does not fit must not come out as another.
+ */
 function numberOf(key: i64): u32 {
   return <u32>(key >= 0 && key < NOWHERE ? key : NOWHERE);
 }

@@ -1,6 +1,7 @@
 /**
- * Reference policies: the states that policy keys have vouched for. The grant names policies, the snapshot says which
- * documents are active under a name, the evidence brings exactly one document for each name.
+ * Reference policies: the states that policy keys have vouched for. The grant names policies, the
+ * snapshot says which documents are active under a name, the evidence brings exactly one document
+ * for each name.
  */
 import { Span, same, span } from "../abi";
 import { Fault, READER_BYTES, Reader, keyOrder } from "../codec/cbor";
@@ -105,8 +106,9 @@ function isSigned(): bool {
 }
 
 /**
- * 1. Each document is well-formed and of this domain; 2. every name that an element lists has its document; 3. no
- * other document is there, none twice; 4. each is an active alternative of its name; 5. each is signed to the threshold.
+ * 1. Each document is well-formed and of this domain; 2. every name that an element lists has its
+ *   document; 3. no other document is there, none twice; 4. each is an active alternative of its
+ *   name; 5. each is signed to the threshold.
  */
 export function judgePolicies(list: Span): bool {
   count = 0;

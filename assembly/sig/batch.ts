@@ -1,6 +1,7 @@
 /**
- * Many signatures by keys in slots: those whose keys have tables go to sig/p256-batch, p384-lanes and ed25519-lanes, as many
- * together as fit, and the others one by one to sig/ecdsa and sig/ed25519. The answers are those for each alone.
+ * Many signatures by keys in slots: those whose keys have tables go to sig/p256-batch, p384-lanes
+ * and ed25519-lanes, as many together as fit, and the others one by one to sig/ecdsa and
+ * sig/ed25519. The answers are those for each alone.
  */
 import { Curve } from "../curve/curve";
 import { digestBytes, hash, HashId } from "../hash/hash";

@@ -20,7 +20,9 @@ export function isOnCurve(curve: u32, publicKey: usize): bool {
   return readPoint(curveOf(curve), KEY, publicKey);
 }
 
-/** As verifyPlain; by the table of a key that was enrolled, if it has one (the same answer, sooner). */
+/**
+ * As verifyPlain; by the table of a key that was enrolled, if it has one (the same answer, sooner).
+ */
 export function verifyEcdsa(
   curve: u32,
   publicKey: usize,
@@ -69,7 +71,8 @@ export function verifyPlain(
   if (!readScalar(c, S, signature + <usize>bytes, bytes)) return false;
   if (!readPoint(c, KEY, publicKey)) return false;
   const n = c.order;
-  // Both orders fill their bytes, so the leftmost bits are the leftmost bytes, and one subtraction reduces e.
+  // Both orders fill their bytes, so the leftmost bits are the leftmost bytes, and one subtraction
+  // reduces e.
   fromBigEndian(E, n.limbs, digest, min<u32>(digestLength, bytes));
   if (compare(E, n.m, n.limbs) >= 0) subLimbs(E, E, n.m, n.limbs);
   toMontgomery(n, S, S);
@@ -87,7 +90,9 @@ function readScalar(c: Weierstrass, out: usize, bytes: usize, length: u32): bool
   return !isZero(out, n.limbs) && compare(out, n.m, n.limbs) < 0;
 }
 
-/** x mod n = r for the x of SUM. As x < p < 2n, x is r or r + n; and x = X/Z is compared as X = x·Z. */
+/**
+ * x mod n = r for the x of SUM. As x < p < 2n, x is r or r + n; and x = X/Z is compared as X = x·Z.
+ */
 function matches(c: Weierstrass): bool {
   const p = c.field;
   const limbs = p.limbs;

@@ -1,6 +1,7 @@
 /**
- * Ed25519 for keys that have a table: four signatures at once, or one spread over four lanes, without a doubling. The
- * predicate is that of sig/ed25519, whose step 2 (about A) was settled when the key was enrolled.
+ * Ed25519 for keys that have a table: four signatures at once, or one spread over four lanes,
+ * without a doubling. The predicate is that of sig/ed25519, whose step 2 (about A) was settled when
+ * the key was enrolled.
  */
 import {
   BASE_WINDOW,
@@ -28,7 +29,10 @@ const S: usize = memory.data(32, 16);
 const K: usize = memory.data(32, 16);
 const ENCODING: usize = memory.data(32, 16);
 
-/** y of the eight points of small order: 0, 1, -1, and plus and minus that of order 8 (in 8 limbs each). */
+/**
+ * y of the eight points of small order: 0, 1, -1, and plus and minus that of order 8 (in 8 limbs
+ * each).
+ */
 const SMALL: usize = memory.data<u32>([
   0x00000000, 0x00000000, 0x00000000, 0x00000000,
   0x00000000, 0x00000000, 0x00000000, 0x00000000,

@@ -1,4 +1,7 @@
-/** The scalar of Ed25519: SHA-512(R || A || message), a little-endian number of 64 bytes, modulo L (RFC 8032 §5.1.7). */
+/**
+ * The scalar of Ed25519: SHA-512(R || A || message), a little-endian number of 64 bytes, modulo L
+ * (RFC 8032 §5.1.7).
+ */
 import { ORDER } from "../curve/edwards25519";
 import { add, fromMontgomery, mul, toMontgomery } from "../field/montgomery";
 

@@ -1,8 +1,9 @@
 /**
- * Ed25519 verification, RFC 8032 §5.1.7, narrowed to one strict predicate, so that a signature accepted here is
- * accepted everywhere and has no second form:
+ * Ed25519 verification, RFC 8032 §5.1.7, narrowed to one strict predicate, so that a signature
+ * accepted here is accepted everywhere and has no second form:
  * 1. The signature has 64 bytes, and S < L.
- * 2. A is canonically encoded and not of small order (such a "key" accepts signatures that nobody made).
+ * 2. A is canonically encoded and not of small order (such a "key" accepts signatures that nobody
+ *   made).
  * 3. R is canonically encoded and not of small order.
  * 4. S·B = R + k·A without multiplication by the cofactor, k = SHA-512(R || A || message) mod L.
  */
@@ -35,7 +36,9 @@ export function isEd25519Key(publicKey: usize): bool {
   return decodePoint(KEY, publicKey) && !isSmallOrder(KEY);
 }
 
-/** As verifyPlain; by the table of a key that was enrolled, if it has one (the same answer, sooner). */
+/**
+ * As verifyPlain; by the table of a key that was enrolled, if it has one (the same answer, sooner).
+ */
 export function verifyEd25519(
   publicKey: usize,
   message: usize,

@@ -1,7 +1,8 @@
 /**
- * ECDSA over P-256 for keys that have a table: up to 64 signatures at once, without a doubling, sharing inversions and
- * lanes (FIPS 186-5 §6.4.2, as sig/ecdsa). What is rare is left to sig/ecdsa, so that the answer is always the same:
- * e = 0 modulo n, an exceptional addition, and an r for which r + n is also below p.
+ * ECDSA over P-256 for keys that have a table: up to 64 signatures at once, without a doubling,
+ * sharing inversions and lanes (FIPS 186-5 §6.4.2, as sig/ecdsa). What is rare is left to
+ * sig/ecdsa, so that the answer is always the same: e = 0 modulo n, an exceptional addition, and an
+ * r for which r + n is also below p.
  */
 import { invariant } from "../abi";
 import { P256 } from "../curve/p256";
@@ -207,7 +208,10 @@ function sumApart(window: u32): void {
   for (let group: u32 = 0; group < live; ++group) compareX(group, group, 1);
 }
 
-/** Adds three entries that sum to infinity, G + (2^w - 1)·G - 2^w·G, one for each of the three last lanes. */
+/**
+ * Adds three entries that sum to infinity, G + (2^w - 1)·G - 2^w·G, one for each of the three last
+ * lanes.
+ */
 function fillUp(points: u32): u32 {
   assert((points & 3) == 1);
   const base = <u32>baseTable();

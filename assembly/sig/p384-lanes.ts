@@ -1,6 +1,6 @@
 /**
- * ECDSA over P-384 for keys that have a table: four signatures at once, or one spread over four lanes, without a
- * doubling. As in p256-batch, what is rare is left to sig/ecdsa.
+ * ECDSA over P-384 for keys that have a table: four signatures at once, or one spread over four
+ * lanes, without a doubling. As in p256-batch, what is rare is left to sig/ecdsa.
  */
 import { P384 } from "../curve/p384";
 import {
@@ -49,7 +49,10 @@ function scalarR(index: u32): usize {
   return R + <usize>index * 48;
 }
 
-/** Reads the signature, and writes the entries that add up to e/s·G + r/s·Q; false when the answer is settled. */
+/**
+ * Reads the signature, and writes the entries that add up to e/s·G + r/s·Q; false when the answer
+ * is settled.
+ */
 function prepareItem(index: u32, window: u32, out: usize): bool {
   const n = P384.order;
   const item = wideItemOf(index);
@@ -130,7 +133,10 @@ function verifyApart(index: u32, window: u32): void {
   settle(index, 0);
 }
 
-/** Adds three entries that sum to infinity, G + (2^w - 1)·G - 2^w·G, one for each of the three last lanes. */
+/**
+ * Adds three entries that sum to infinity, G + (2^w - 1)·G - 2^w·G, one for each of the three last
+ * lanes.
+ */
 function fillUp(points: u32): u32 {
   assert((points & 3) == 1);
   const base = <u32>wideBaseTable();

@@ -1,10 +1,11 @@
 /**
- * Keys that are known beforehand, in slots: ECDSA P-256 and P-384, Ed25519. A key may own a table of multiples
- * (curve/p256-table, p384-lanes, edwards-lanes), which makes its signatures many times faster to verify; how many tables there are is bounded in bytes, and the key that
- * waited longest gives its table up when another needs the room. Whether a key has a table changes no answer.
+ * Keys that are known beforehand, in slots: ECDSA P-256 and P-384, Ed25519. A key may own a table
+ * of multiples (curve/p256-table, p384-lanes, edwards-lanes), which makes its signatures many times
+ * faster to verify; how many tables there are is bounded in bytes, and the key that waited longest
+ * gives its table up when another needs the room. Whether a key has a table changes no answer.
  *
- * Tables lie in memory that is grown for them and never given back; a table given up is used again for one of its own
- * size. The scalar build keeps the slots and makes no tables.
+ * Tables lie in memory that is grown for them and never given back; a table given up is used again
+ * for one of its own size. The scalar build keeps the slots and makes no tables.
  */
 import { edBaseTable, makeEdTable } from "../curve/edwards-lanes";
 import { decodePoint, isSmallOrder } from "../curve/edwards25519";
@@ -86,7 +87,10 @@ function windowOf(kind: u32, tier: u32): u32 {
   return tier == <u32>Tier.HOT ? 6 : 4;
 }
 
-/** Bytes of the room of a table: that of the larger kind, so that one kind may take over the other's. */
+/**
+ * Bytes of the room of a table: that of the larger kind, so that one kind may take over the
+ * other's.
+ */
 function roomBytes(tier: u32): u32 {
   return tableBytes(windowOf(KeyKind.P256, tier));
 }
@@ -166,8 +170,9 @@ function readKey(kind: u32, key: usize): bool {
 }
 
 /**
- * Takes a key in and returns its slot: the one it already has, or a new one. NO_SLOT when it is no key, or all slots
- * are taken. A tier asks for a table; it gets the best that the limit has room for.
+ * Takes a key in and returns its slot: the one it already has, or a new one. NO_SLOT when it is no
+ * key, or all slots are taken. A tier asks for a table; it gets the best that the limit has room
+ * for.
  */
 export function enrollKey(kind: u32, key: usize, tier: u32): u32 {
   if (!readKey(kind, key)) return NO_SLOT;
@@ -247,7 +252,10 @@ function dropTable(slot: Slot): void {
   slot.table = 0;
 }
 
-/** Room for a table of this tier: one given up, fresh memory within the limit, or the oldest key's; else 0. */
+/**
+ * Room for a table of this tier: one given up, fresh memory within the limit, or the oldest key's;
+ * else 0.
+ */
 function takeRoom(tier: u32, asking: Slot): usize {
   let table = takeFree(tier);
   if (table != 0) return table;

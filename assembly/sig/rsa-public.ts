@@ -1,6 +1,7 @@
 /**
- * The RSA public operation, m = s^e mod n (RFC 8017 §5.2.2), for moduli of 2048 to 4096 bits and any valid public
- * exponent. Cost grows with the length of e; the longest, as long as n, stays below a second.
+ * The RSA public operation, m = s^e mod n (RFC 8017 §5.2.2), for moduli of 2048 to 4096 bits and
+ * any valid public exponent. Cost grows with the length of e; the longest, as long as n, stays
+ * below a second.
  */
 import {
   bitLength,
@@ -26,7 +27,10 @@ const ROOM: usize = memory.data(32, 16);
 let modulusBits: u32 = 0;
 let limbs: u32 = 0;
 
-/** Reads a big-endian number into `out`, leading zeros ignored; its bits, or 0 when it is zero or above 4096 bits. */
+/**
+ * Reads a big-endian number into `out`, leading zeros ignored; its bits, or 0 when it is zero or
+ * above 4096 bits.
+ */
 function readNumber(out: usize, bytes: usize, length: u32): u32 {
   while (length > 0 && load<u8>(bytes) == 0) {
     ++bytes;
@@ -53,8 +57,9 @@ export function rsaKeyOk(n: usize, nLength: u32, e: usize, eLength: u32): bool {
 }
 
 /**
- * Opens a signature: reads the key and writes s^e mod n to `out`, big-endian, as many bytes as n has. Returns the bits
- * of n; 0 when the key may not be used, or the signature has not n's length or is not below n.
+ * Opens a signature: reads the key and writes s^e mod n to `out`, big-endian, as many bytes as n
+ * has. Returns the bits of n; 0 when the key may not be used, or the signature has not n's length
+ * or is not below n.
  */
 export function openRsa(
   n: usize,

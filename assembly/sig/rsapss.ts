@@ -1,4 +1,7 @@
-/** RSASSA-PSS verification: RFC 8017 §8.1.2 and §9.1.2, with MGF1 (§B.2.1) over the message's own hash. */
+/**
+ * RSASSA-PSS verification: RFC 8017 §8.1.2 and §9.1.2, with MGF1 (§B.2.1) over the message's own
+ * hash.
+ */
 import { begin, digestBytes, finish, HASH_CONTEXT_BYTES, update } from "../hash/hash";
 import { openRsa, RSA_BYTES_MAX } from "./rsa-public";
 
@@ -13,8 +16,8 @@ const COUNTER: usize = memory.data(4, 16);
 const ZEROS: usize = memory.data<u8>([0, 0, 0, 0, 0, 0, 0, 0]);
 
 /**
- * Whether the signature holds over the message of that digest (`digestBytes(hashId)` bytes at `digest`). `saltLength`
- * is the exact length, or ANY_SALT.
+ * Whether the signature holds over the message of that digest (`digestBytes(hashId)` bytes at
+ * `digest`). `saltLength` is the exact length, or ANY_SALT.
  */
 export function verifyRsapss(
   n: usize,

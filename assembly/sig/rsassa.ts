@@ -1,4 +1,7 @@
-/** RSASSA-PKCS1-v1_5 verification: RFC 8017 §8.2.2, by encoding the digest again and comparing every byte. */
+/**
+ * RSASSA-PKCS1-v1_5 verification: RFC 8017 §8.2.2, by encoding the digest again and comparing every
+ * byte.
+ */
 import { digestBytes, HashId } from "../hash/hash";
 import { openRsa, RSA_BYTES_MAX } from "./rsa-public";
 
@@ -35,7 +38,10 @@ function infoOf(hashId: u32): usize {
   }
 }
 
-/** Whether the signature holds over the message of that digest (`digestBytes(hashId)` bytes at `digest`). */
+/**
+ * Whether the signature holds over the message of that digest (`digestBytes(hashId)` bytes at
+ * `digest`).
+ */
 export function verifyRsassa(
   n: usize,
   nLength: u32,

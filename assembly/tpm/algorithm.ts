@@ -1,4 +1,7 @@
-/** TPM_ALG_ID and TPM_ECC_CURVE values that this core knows: TCG Algorithm Registry, Part 2 §6.3 and §6.4. */
+/**
+ * TPM_ALG_ID and TPM_ECC_CURVE values that this core knows: TCG Algorithm Registry, Part 2 §6.3 and
+ * §6.4.
+ */
 import { HashId } from "../hash/hash";
 
 export namespace alg {

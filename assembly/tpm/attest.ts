@@ -1,4 +1,6 @@
-/** TPMS_ATTEST of a quote: Part 2 §10.12.8, §10.12.1 (TPMS_QUOTE_INFO), §10.11.1 (TPMS_CLOCK_INFO). */
+/**
+ * TPMS_ATTEST of a quote: Part 2 §10.12.8, §10.12.1 (TPMS_QUOTE_INFO), §10.11.1 (TPMS_CLOCK_INFO).
+ */
 import { Span, lenOf, span } from "../abi";
 import { TPM_READER_BYTES, TpmReader } from "../codec/reader";
 import { Code, limits } from "../generated";
@@ -21,12 +23,18 @@ export class Attest {
 }
 const ATTEST_BYTES: i32 = 64;
 
-/** The attestation that `parseAttest` read last; all zero where that failed, so that nothing older shines through. */
+/**
+ * The attestation that `parseAttest` read last; all zero where that failed, so that nothing older
+ * shines through.
+ */
 export const attest = changetype<Attest>(memory.data(ATTEST_BYTES, 8));
 
 const READER = changetype<TpmReader>(memory.data(TPM_READER_BYTES, 8));
 
-/** The longest content of TPM2B_NAME and TPM2B_DATA (a TPMT_HA), and of TPM2B_DIGEST: Part 2 §10.4, §10.5. */
+/**
+ * The longest content of TPM2B_NAME and TPM2B_DATA (a TPMT_HA), and of TPM2B_DIGEST: Part 2 §10.4,
+ * §10.5.
+ */
 const NAME_MAX: u32 = 66;
 const DATA_MAX: u32 = 66;
 const DIGEST_MAX: u32 = 64;
@@ -34,8 +42,9 @@ const DIGEST_MAX: u32 = 64;
 const SELECTIONS_MAX: u32 = 16;
 
 /**
- * Parses a quote exactly. The magic is what keeps a restricted key from signing outside data that looks like a quote
- * (CVE-2024-29038); the type keeps a certification of something else from passing for one (GHSA-gwfg-w3jr-xh66).
+ * Parses a quote exactly. The magic is what keeps a restricted key from signing outside data that
+ * looks like a quote (CVE-2024-29038); the type keeps a certification of something else from
+ * passing for one (GHSA-gwfg-w3jr-xh66).
  */
 export function parseAttest(bytes: Span): Code {
   assert(offsetof<Attest>() <= <usize>ATTEST_BYTES);

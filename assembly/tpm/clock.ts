@@ -1,7 +1,8 @@
 /**
- * Counters of a quote against a floor (TPMS_CLOCK_INFO, Part 2 §10.11.1; Part 1 §36). A boot session is the pair
- * (resetCount, restartCount): TPM Reset raises the first and zeroes the second, Restart and Resume raise the second.
- * They mean something only for a key of the endorsement hierarchy: to others a TPM gives them obfuscated.
+ * Counters of a quote against a floor (TPMS_CLOCK_INFO, Part 2 §10.11.1; Part 1 §36). A boot
+ * session is the pair (resetCount, restartCount): TPM Reset raises the first and zeroes the second,
+ * Restart and Resume raise the second. They mean something only for a key of the endorsement
+ * hierarchy: to others a TPM gives them obfuscated.
  */
 import { Code } from "../generated";
 import { attest } from "./attest";
@@ -12,9 +13,10 @@ export function judgeSafe(): Code {
 }
 
 /**
- * 1. The pair never falls in lexicographic order. Where it fell, and resetCount and restartCount are both 0, and the
- *    clock is below the floor, TPM2_Clear zeroed all three (Part 3 §24.6): the TPM must be enrolled again. After a Clear
- *    and a further reset the counters look like any other step back, such as an old quote shown again.
+ * 1. The pair never falls in lexicographic order. Where it fell, and resetCount and restartCount
+ *   are both 0, and the clock is below the floor, TPM2_Clear zeroed all three (Part 3 §24.6): the
+ *   TPM must be enrolled again. After a Clear and a further reset the counters look like any other
+ *   step back, such as an old quote shown again.
  * 2. Within one resetCount the clock never falls (across an unorderly reset it may).
  */
 export function judgeCounters(resetCount: u64, restartCount: u64, clock: u64): Code {

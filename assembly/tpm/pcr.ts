@@ -1,6 +1,7 @@
 /**
- * The signed PCR selection and the values under it. The selection that counts is the one inside the signature: values
- * of PCRs outside it do not exist, whatever was presented (CVE-2022-0317, CVE-2024-29039).
+ * The signed PCR selection and the values under it. The selection that counts is the one inside the
+ * signature: values of PCRs outside it do not exist, whatever was presented (CVE-2022-0317,
+ * CVE-2024-29039).
  *
  *     parseSelection();
  *     while (awaitedBank() != 0) takeValue(the value of awaitedBank(), awaitedPcr());
@@ -53,8 +54,8 @@ function valueSlot(bank: u32, pcr: u32): usize {
 }
 
 /**
- * Every TPMS_PCR_SELECTION (Part 2 §10.6.2): a bank of a known hash, none twice, none empty (a TPM silently empties
- * the selection of a bank that is not active), no PCR above 23.
+ * Every TPMS_PCR_SELECTION (Part 2 §10.6.2): a bank of a known hash, none twice, none empty (a TPM
+ * silently empties the selection of a bank that is not active), no PCR above 23.
  */
 export function parseSelection(): Code {
   const code = readSelections();
@@ -134,8 +135,9 @@ export function awaitedPcr(): u32 {
 }
 
 /**
- * Takes the value that is awaited, and says whether it did. One too many, or of another width than its bank's, and nothing is bound. The bytes
- * stay where they are, and must not change as long as `pcrValue` is asked.
+ * Takes the value that is awaited, and says whether it did. One too many, or of another width than
+ * its bank's, and nothing is bound. The bytes stay where they are, and must not change as long as
+ * `pcrValue` is asked.
  */
 export function takeValue(value: Span): bool {
   const width = digestBytes(hashOf(awaitedBank()));
@@ -151,8 +153,8 @@ export function takeValue(value: Span): bool {
 }
 
 /**
- * Whether the values taken, exactly as many as are selected, are those behind pcrDigest: H(value || value || ...) by
- * the signing hash (Part 3 §18.4). Only then `pcrValue` tells of them.
+ * Whether the values taken, exactly as many as are selected, are those behind pcrDigest: H(value ||
+ * value || ...) by the signing hash (Part 3 §18.4). Only then `pcrValue` tells of them.
  */
 export function closeValues(): Code {
   const missing = awaitedBank() != 0;
@@ -163,7 +165,10 @@ export function closeValues(): Code {
   return isBound ? Code.NONE : Code.ENVIRONMENT_QUOTE_DIGEST;
 }
 
-/** Binds the presented values: a CBOR list in the order of the selection, bank by bank, indexes ascending. */
+/**
+ * Binds the presented values: a CBOR list in the order of the selection, bank by bank, indexes
+ * ascending.
+ */
 export function bindValues(list: Span): Code {
   const r = LIST.open(list);
   const presented = r.array(0, BANKS * PCRS);
@@ -172,7 +177,10 @@ export function bindValues(list: Span): Code {
   return r.close() == Fault.NONE ? closeValues() : Code.ENVIRONMENT_QUOTE_DIGEST;
 }
 
-/** Address of a bound value, as wide as the bank's hash; 0 for anything outside the signed selection. */
+/**
+ * Address of a bound value, as wide as the bank's hash; 0 for anything outside the signed
+ * selection.
+ */
 export function pcrValue(bank: u32, pcr: u32): usize {
   if (!isBound || pcr >= PCRS) return 0;
   for (let i: u32 = 0; i < banks; i++) {

@@ -1,5 +1,6 @@
 /**
- * TPMT_PUBLIC (Part 2 §12.2.4) of a signing key, its Name and its qualified name (Part 1 §16, §26.4).
+ * TPMT_PUBLIC (Part 2 §12.2.4) of a signing key, its Name and its qualified name (Part 1 §16,
+ * §26.4).
  */
 import { Span, lenOf, ptrOf, span } from "../abi";
 import { TPM_READER_BYTES, TpmReader } from "../codec/reader";
@@ -20,7 +21,9 @@ namespace attribute {
   export const DECRYPT: u32 = 1 << 17;
   export const SIGN: u32 = 1 << 18;
   export const X509_SIGN: u32 = 1 << 19;
-  /** 0, 3, 12 to 15, 20 to 31, and 8 and 9, which later revisions give to hierarchies of their own. */
+  /**
+   * 0, 3, 12 to 15, 20 to 31, and 8 and 9, which later revisions give to hierarchies of their own.
+   */
   export const RESERVED: u32 = 0xfff0f309;
 }
 const MUST_BE_SET: u32 =
@@ -36,7 +39,10 @@ const TPM_RH_ENDORSEMENT: u32 = 0x4000000b;
 /** What an exponent of 0 stands for: Part 2 §12.2.3.5. */
 const DEFAULT_EXPONENT: u32 = 65537;
 
-/** The key that `parsePublic` read last; `type` and `schemeHash` are 0 where that failed, and nothing verifies. Spans point into its public area. */
+/**
+ * The key that `parsePublic` read last; `type` and `schemeHash` are 0 where that failed, and
+ * nothing verifies. Spans point into its public area.
+ */
 export let type: u32 = 0;
 export let nameAlg: u32 = 0;
 export let scheme: u32 = 0;
@@ -67,7 +73,8 @@ export function parsePublic(bytes: Span): Code {
   const policyBytes = lenOf(r.sized(nameBytes));
   r.require(nameBytes != 0 && (policyBytes == 0 || policyBytes == nameBytes));
   r.require(type == alg.RSA || type == alg.ECC);
-  // A signing key has no symmetric algorithm: TPMT_SYM_DEF_OBJECT is TPM_ALG_NULL alone (Part 2 §12.2.3.4).
+  // A signing key has no symmetric algorithm: TPMT_SYM_DEF_OBJECT is TPM_ALG_NULL alone (Part 2
+  // §12.2.3.4).
   r.require(r.u16() == alg.NULL);
   readScheme(r);
   if (type == alg.RSA) readRsa(r);
@@ -116,8 +123,8 @@ export function padTo(dst: usize, width: u32, value: Span): void {
 
 /**
  * Whether what the parsed key signs are statements of its TPM:
- * 1. restricted, sign, fixedTPM, fixedParent and sensitiveDataOrigin are set: it was born in its TPM, cannot leave it,
- *    and signs nothing of its caller's that looks like the TPM's word;
+ * 1. restricted, sign, fixedTPM, fixedParent and sensitiveDataOrigin are set: it was born in its
+ *   TPM, cannot leave it, and signs nothing of its caller's that looks like the TPM's word;
  * 2. decrypt, encryptedDuplication, x509sign and the reserved bits are clear;
  * 3. scheme and hash are its own, so that there is nothing for a caller to choose;
  * 4. the point lies on its curve; modulus and exponent are of a form that can be verified.
@@ -165,8 +172,8 @@ function qualify(parent: Span, name: Span, dst: usize): u32 {
 }
 
 /**
- * The qualified name of a key in the endorsement hierarchy: child of the EK of this Name, or, where `ekName` is 0, a
- * primary key. Gives its length; 0 where a Name is malformed.
+ * The qualified name of a key in the endorsement hierarchy: child of the EK of this Name, or, where
+ * `ekName` is 0, a primary key. Gives its length; 0 where a Name is malformed.
  */
 export function endorsementQualifiedName(ekName: Span, name: Span, dst: usize): u32 {
   store<u32>(HANDLE, bswap<u32>(TPM_RH_ENDORSEMENT));

@@ -14,9 +14,10 @@ const DIGEST = memory.data(64, 8);
 const RS = memory.data(96, 8);
 
 /**
- * Parses the signature exactly and verifies it over these bytes, whatever they are: a caller may also ask about an
- * attestation that does not parse. Scheme and hash are the key's own: the signature does not choose them
- * (CVE-2023-48223 and its kin), and a key and a signature of different kinds never meet (go-attestation d2a19a5).
+ * Parses the signature exactly and verifies it over these bytes, whatever they are: a caller may
+ * also ask about an attestation that does not parse. Scheme and hash are the key's own: the
+ * signature does not choose them (CVE-2023-48223 and its kin), and a key and a signature of
+ * different kinds never meet (go-attestation d2a19a5).
  */
 export function verifyQuote(attest: Span, signature: Span): Code {
   if (lenOf(signature) > limits.tpmSignatureBytes) return Code.ENVIRONMENT_QUOTE_MALFORMED;

@@ -1,4 +1,7 @@
-/** From words to what the gate is asked: the job, filled from the grant where the words are silent, and the files. */
+/**
+ * From words to what the gate is asked: the job, filled from the grant where the words are silent,
+ * and the files.
+ */
 import { heldBy, parseChain, policiesOf, splitChain } from "../domain/chains.ts";
 import { readBounded } from "../domain/files.ts";
 import { Layout } from "../domain/layout.ts";
@@ -47,7 +50,10 @@ async function readAuthorization(path: string | undefined): Promise<Authorizatio
   }
 }
 
-/** As many elements as a case holds; where the file is no sequence of messages, all of it is the first. */
+/**
+ * As many elements as a case holds; where the file is no sequence of messages, all of it is the
+ * first.
+ */
 function elementsOf(file: Uint8Array): readonly Uint8Array[] {
   try {
     const elements = splitChain(file);

@@ -1,4 +1,7 @@
-/** `portcullis delegate`: the holder of a grant, or of a chain's end, hands on less than it was given. */
+/**
+ * `portcullis delegate`: the holder of a grant, or of a chain's end, hands on less than it was
+ * given.
+ */
 import { userInfo } from "node:os";
 import { resolve } from "node:path";
 import type { Command } from "commander";
@@ -81,7 +84,9 @@ export async function readChain(path: string): Promise<UnverifiedChain> {
   }
 }
 
-/** Node replaces bytes that are not UTF-8 in its arguments: the link would then be for another job. */
+/**
+ * Node replaces bytes that are not UTF-8 in its arguments: the link would then be for another job.
+ */
 function bytesOf(text: string): Uint8Array {
   if (text.includes("\ufffd")) throw new UsageError("--arg, --argv0, --keep-env: not UTF-8.");
   return new Uint8Array(Buffer.from(text, "utf8"));

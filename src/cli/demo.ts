@@ -1,4 +1,7 @@
-/** `portcullis demo`: a job and a sub-job admitted, some twenty-five denied, each for its own reason, on a software TPM. */
+/**
+ * `portcullis demo`: a job and a sub-job admitted, some twenty-five denied, each for its own
+ * reason, on a software TPM.
+ */
 import { readFile, writeFile } from "node:fs/promises";
 import type { Command } from "commander";
 import { monotonicMs } from "../clock.ts";
@@ -50,7 +53,10 @@ async function attempt(site: Site, scenario: (typeof SCENARIOS)[number], say: Sa
   return trial;
 }
 
-/** The log verifies; then a bit of a leaf is flipped on disk, and it no longer does. Gives what went wrong. */
+/**
+ * The log verifies; then a bit of a leaf is flipped on disk, and it no longer does. Gives what went
+ * wrong.
+ */
 async function auditTwice(site: Site, say: Say): Promise<string[]> {
   const faults: string[] = [];
   const verifier = await site.verifier();
@@ -75,7 +81,9 @@ async function auditTwice(site: Site, say: Say): Promise<string[]> {
   return faults;
 }
 
-/** Flips the last bit of these bytes wherever they stand in the file: a free page may hold a copy. */
+/**
+ * Flips the last bit of these bytes wherever they stand in the file: a free page may hold a copy.
+ */
 async function flipBit(file: string, bytes: Uint8Array): Promise<void> {
   const whole = await readFile(file);
   let at = whole.indexOf(bytes);

@@ -1,4 +1,6 @@
-/** `portcullis doctor`: what a run needs, tried one by one, each with what to do. Changes nothing. */
+/**
+ * `portcullis doctor`: what a run needs, tried one by one, each with what to do. Changes nothing.
+ */
 import type { Command } from "commander";
 import { openAgent } from "../agent/index.ts";
 import { boottimeMs, nowSeconds } from "../clock.ts";

@@ -1,8 +1,8 @@
 /**
  * YAML that people write, read strictly: one document, no aliases, no key twice, no key unknown.
  * Every scalar is text as it was written (YAML 1.2.2 §10.1, the failsafe schema), and where it
- * stands gives its type, so that an argument 2030-03 or `no`, or a digest of digits only, means what
- * is written. Every refusal names the place: `grant.yaml: uses: ...`.
+ * stands gives its type, so that an argument 2030-03 or `no`, or a digest of digits only, means
+ * what is written. Every refusal names the place: `grant.yaml: uses: ...`.
  */
 import { LineCounter, parseDocument } from "yaml";
 import { UsageError } from "./error.ts";

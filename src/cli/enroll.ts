@@ -1,4 +1,7 @@
-/** `portcullis enroll`: this machine's TPM becomes a node of the domain. Both sides of the exchange run here. */
+/**
+ * `portcullis enroll`: this machine's TPM becomes a node of the domain. Both sides of the exchange
+ * run here.
+ */
 import type { Command } from "commander";
 import { NodeEnrollment, writeAkFile } from "../agent/index.ts";
 import { nowSeconds } from "../clock.ts";
@@ -108,7 +111,10 @@ async function enroll(session: Session, options: Options): Promise<void> {
   tell(session, bytes);
 }
 
-/** The new key's counters at enrollment are its floor; where TPM2_Clear zeroed them, older ones would deny for ever. */
+/**
+ * The new key's counters at enrollment are its floor; where TPM2_Clear zeroed them, older ones
+ * would deny for ever.
+ */
 async function resetCounters(home: Home, credential: Uint8Array): Promise<void> {
   const { name, counters } = parseSigned("node", credential).claims;
   const store = openSqliteStore(home.state);

@@ -1,4 +1,7 @@
-/** Names of the types of boot events: TCG PC Client Platform Firmware Profile §10.4.1, and Windows' own. */
+/**
+ * Names of the types of boot events: TCG PC Client Platform Firmware Profile §10.4.1, and Windows'
+ * own.
+ */
 const NAMES: { readonly [type: number]: string } = {
   0: "EV_PREBOOT_CERT",
   1: "EV_POST_CODE",

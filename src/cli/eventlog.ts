@@ -1,4 +1,7 @@
-/** `portcullis eventlog`: a boot event log as text, and the PCRs that it replays to. Nothing of it is verified. */
+/**
+ * `portcullis eventlog`: a boot event log as text, and the PCRs that it replays to. Nothing of it
+ * is verified.
+ */
 import { type Command, Option } from "commander";
 import type { Pcrs } from "../core/banks.ts";
 import type { EventLogReplay, LogEvent } from "../core/eventlog.ts";

@@ -6,7 +6,9 @@ import type { CoseKey } from "../wire/objects.ts";
 import { UsageError } from "./error.ts";
 import { readInput } from "./input-file.ts";
 
-/** The public key of a PEM file, public or private. Throws UsageError, WireError or PrivateError. */
+/**
+ * The public key of a PEM file, public or private. Throws UsageError, WireError or PrivateError.
+ */
 export async function readHolderKey(path: string): Promise<CoseKey> {
   const pem = Buffer.from(await readInput(path, 16_384)).toString("latin1");
   // A private key is read with its checks: a holder's key that others can read holds nothing.

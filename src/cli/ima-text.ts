@@ -1,6 +1,6 @@
 /**
- * Entries of an IMA list as the kernel's own ascii_runtime_measurements has them: ima_template.c names the fields of each
- * template, ima_template_lib.c their text.
+ * Entries of an IMA list as the kernel's own ascii_runtime_measurements has them: ima_template.c
+ * names the fields of each template, ima_template_lib.c their text.
  */
 import type { ImaEntry } from "../core/ima.ts";
 import { hex, oneLine } from "./print.ts";
@@ -46,7 +46,10 @@ function fieldText(kind: Field, field: Uint8Array): string {
   return text(end < 0 ? field : field.subarray(0, end));
 }
 
-/** The fields of an entry as text; the whole data in hexadecimal where the template is unknown or not kept to. */
+/**
+ * The fields of an entry as text; the whole data in hexadecimal where the template is unknown or
+ * not kept to.
+ */
 export function imaFields({ template, data }: ImaEntry): string[] {
   if (template === "ima") {
     const [name] = split(data.subarray(LEGACY_DIGEST_BYTES)) ?? [];
@@ -58,7 +61,10 @@ export function imaFields({ template, data }: ImaEntry): string[] {
   return fields.map((field, i) => fieldText(kinds[i] ?? "hex", field));
 }
 
-/** `PCR template-digest template fields...`; an empty last field leaves its space, as the kernel's does. */
+/**
+ * `PCR template-digest template fields...`; an empty last field leaves its space, as the kernel's
+ * does.
+ */
 export function imaLine(entry: ImaEntry): string {
   const { pcr, templateDigest, template } = entry;
   return [`${pcr}`.padStart(2), hex(templateDigest), template, ...imaFields(entry)].join(" ");

@@ -1,4 +1,7 @@
-/** `portcullis ima`: an IMA list as text, and the PCRs that it replays to. Nothing of it is verified. */
+/**
+ * `portcullis ima`: an IMA list as text, and the PCRs that it replays to. Nothing of it is
+ * verified.
+ */
 import { type Command, Option } from "commander";
 import { BANK_NAMES } from "../core/banks.ts";
 import type { ImaEntry } from "../core/ima.ts";

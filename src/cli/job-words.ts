@@ -1,4 +1,7 @@
-/** The words of `run` and `check`: what to run, under which grant, and the job's fields that differ from the grant's. */
+/**
+ * The words of `run` and `check`: what to run, under which grant, and the job's fields that differ
+ * from the grant's.
+ */
 import { parseArgs } from "node:util";
 import { UsageError } from "./error.ts";
 import type { Globals } from "./session.ts";

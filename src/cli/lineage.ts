@@ -1,4 +1,7 @@
-/** `portcullis lineage show | verify | runs`: who handed what to whom, whether the core accepts it, what came of it. */
+/**
+ * `portcullis lineage show | verify | runs`: who handed what to whom, whether the core accepts it,
+ * what came of it.
+ */
 import type { Command } from "commander";
 import { nowSeconds } from "../clock.ts";
 import {
@@ -90,7 +93,10 @@ async function show(session: Session, _options: object, [file = ""]: string[]): 
   ]);
 }
 
-/** A case around the chain: no job, no quote, no proof. What depends on those is denied, and not told. */
+/**
+ * A case around the chain: no job, no quote, no proof. What depends on those is denied, and not
+ * told.
+ */
 async function caseAround(home: Home, chain: UnverifiedChain): Promise<Uint8Array> {
   const store = openSqliteStore(home.state);
   try {

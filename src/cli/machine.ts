@@ -1,4 +1,7 @@
-/** This machine as a node: its state, its log, its TPM; opened for `run`, `check` and what looks after them. */
+/**
+ * This machine as a node: its state, its log, its TPM; opened for `run`, `check` and what looks
+ * after them.
+ */
 import { mkdirSync } from "node:fs";
 import { loadCore } from "../core/index.ts";
 import type { EvidenceSource } from "../gate/evidence.ts";
@@ -27,7 +30,9 @@ export interface Machine extends AsyncDisposable {
   readonly signer: Signer;
 }
 
-/** The log's private key; made at the first use, so that a denial before enrollment is recorded too. */
+/**
+ * The log's private key; made at the first use, so that a denial before enrollment is recorded too.
+ */
 export async function logKeyOf(home: Home) {
   const file = nodeFiles(home).log;
   if (requirePrivate(home.node, "folder") === null) mkdirSync(home.node, { mode: 0o700 });
@@ -37,7 +42,9 @@ export async function logKeyOf(home: Home) {
   return readKeyFile(file);
 }
 
-/** The address of the TPM: the option, else the configuration's, else the kernel's resource manager. */
+/**
+ * The address of the TPM: the option, else the configuration's, else the kernel's resource manager.
+ */
 export function tpmAddress(config: Config, option: string | undefined): string {
   return option ?? config.tpm ?? "device:/dev/tpmrm0";
 }
@@ -71,7 +78,10 @@ export async function openMachine(
   return { home, config, store, journal, gate, coreDigest, signer, [Symbol.asyncDispose]: dispose };
 }
 
-/** Number of the pinned charter; 1 where the state cannot say, so that all charters travel and the core decides. */
+/**
+ * Number of the pinned charter; 1 where the state cannot say, so that all charters travel and the
+ * core decides.
+ */
 export async function pinnedNumber(home: Home): Promise<number> {
   try {
     const store = openSqliteStore(home.state);

@@ -34,8 +34,8 @@ export async function loadNode(home: Home): Promise<UnverifiedNode | null> {
 }
 
 /**
- * The key that signs this machine's audit log: as its credential states it, or before it is enrolled
- * as node/log.pem holds it. Null where there is neither.
+ * The key that signs this machine's audit log: as its credential states it, or before it is
+ * enrolled as node/log.pem holds it. Null where there is neither.
  */
 export async function logVerifier(home: Home, origin: string): Promise<NoteVerifier | null> {
   const key = await logKeyOf(home);

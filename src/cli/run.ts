@@ -109,7 +109,8 @@ async function execute(
     });
     return await finishRun(words, ended, runId, warnings, tell);
   } catch (error) {
-    // The job has ended, and its end could not be recorded: the run stays open, and becomes aborted.
+    // The job has ended, and its end could not be recorded: the run stays open, and becomes
+    // aborted.
     return deny(words, codeOfFailure(error), messageOf(error), null);
   } finally {
     stopForwarding();
@@ -202,7 +203,9 @@ async function receiptLine(machine: Machine, { facts, recorded, failure }: Told)
   };
 }
 
-/** Runs that died stay open until the log can be written again; this decision will say so by itself. */
+/**
+ * Runs that died stay open until the log can be written again; this decision will say so by itself.
+ */
 function noteUnwritten(error: unknown): void {
   process.stderr.write(`portcullis: open runs were not closed: ${messageOf(error)}\n`);
 }

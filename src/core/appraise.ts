@@ -1,4 +1,7 @@
-/** One quote on its own: shapes are checked here and written in one frame, values are judged in the core. */
+/**
+ * One quote on its own: shapes are checked here and written in one frame, values are judged in the
+ * core.
+ */
 import { LIMITS } from "../limits.ts";
 import { BANKS, PCRS, type Pcrs } from "./banks.ts";
 import { CODE_LIST, type Code } from "./codes.ts";
@@ -22,11 +25,16 @@ export interface ClockFloor {
   readonly firmwareVersion?: bigint;
 }
 
-/** A quote and what it is compared with. Everything that came from the other side may be any bytes at all. */
+/**
+ * A quote and what it is compared with. Everything that came from the other side may be any bytes
+ * at all.
+ */
 export interface Quote {
   /** TPMT_PUBLIC of the attestation key, without a TPM2B around it. */
   readonly publicArea: Uint8Array;
-  /** Name of the attestation key's parent, where that is the EK; absent where the key is a primary. */
+  /**
+   * Name of the attestation key's parent, where that is the EK; absent where the key is a primary.
+   */
   readonly ekName?: Uint8Array;
   /** TPMS_ATTEST and TPMT_SIGNATURE, without a TPM2B around them. */
   readonly attest: Uint8Array;
@@ -37,11 +45,14 @@ export interface Quote {
   readonly qualifyingData: Uint8Array;
   /** The payload of a reference policy (its signatures are not judged here), or rules over PCRs. */
   readonly policy: Uint8Array | PcrPolicy;
-  /** The boot event log of this boot: given, it must replay to every quoted PCR that is not as a reset leaves it. */
+  /**
+   * The boot event log of this boot: given, it must replay to every quoted PCR that is not as a
+   * reset leaves it.
+   */
   readonly eventLog?: Uint8Array;
   /**
-   * The IMA list of this boot, from its beginning: given, it must lead to the quoted PCR 10. Entries behind the one that
-   * does are not proven. Not given, nothing is asked of PCR 10.
+   * The IMA list of this boot, from its beginning: given, it must lead to the quoted PCR 10.
+   * Entries behind the one that does are not proven. Not given, nothing is asked of PCR 10.
    */
   readonly ima?: Uint8Array;
   readonly floor?: ClockFloor;
@@ -55,8 +66,9 @@ export interface Appraisal {
   /** Every fault, in the order of the table; what depends on one is not evaluated. */
   readonly codes: readonly Code[];
   /**
-   * What was not compared: `eventLog`, `ima`, `floor` and `floor.firmwareVersion` where they were not given, and
-   * `qualifiedSigner` where no floor was given and the key does not lie in the endorsement hierarchy.
+   * What was not compared: `eventLog`, `ima`, `floor` and `floor.firmwareVersion` where they were
+   * not given, and `qualifiedSigner` where no floor was given and the key does not lie in the
+   * endorsement hierarchy.
    */
   readonly unchecked: readonly string[];
 }
@@ -72,13 +84,17 @@ const UNCHECKED_QUALIFIED_SIGNER = 1;
 const FOUND_AT = 8;
 const APPRAISAL_BYTES = FOUND_AT + 256;
 
-/** No Name, digest or extraData is longer (Part 2 §10.4): one byte more is as wrong as a million. */
+/**
+ * No Name, digest or extraData is longer (Part 2 §10.4): one byte more is as wrong as a million.
+ */
 const FIELD_MAX = 66;
 
 /**
- * Appraises a quote. Malformed evidence is a code, never an exception; see assembly/appraise.ts for the checks.
+ * Appraises a quote. Malformed evidence is a code, never an exception; see assembly/appraise.ts for
+ * the checks.
  *
- * @throws CoreError `input` when a member is missing, is of another type, or when the policy or the floor (which are
+ * @throws CoreError `input` when a member is missing, is of another type, or when the policy or the
+ * floor (which are
  *   the caller's own) hold a bank, index, digest or number that cannot be.
  */
 export function appraiseQuote(core: Exports, quote: Quote): Appraisal {
@@ -169,7 +185,10 @@ function writeValues(frame: Frame, pcrs: Pcrs): void {
   }
 }
 
-/** The map of claim -70502 in deterministic CBOR (docs/wire-format.md): banks by TPM_ALG_ID, indexes ascending. */
+/**
+ * The map of claim -70502 in deterministic CBOR (docs/wire-format.md): banks by TPM_ALG_ID, indexes
+ * ascending.
+ */
 function encodeRules(pcrs: PcrPolicy["pcrs"]): Uint8Array {
   const frame = new Frame();
   const banks = banksOf(pcrs, "policy.pcrs");
@@ -223,7 +242,10 @@ function indexesOf<T>(indexes: { readonly [index: number]: T }, what: string): [
     .sort(([a], [b]) => a - b);
 }
 
-/** What came from the other side. A byte more than the bound is enough for the core to see that it is too long. */
+/**
+ * What came from the other side. A byte more than the bound is enough for the core to see that it
+ * is too long.
+ */
 function evidence(value: unknown, what: string, bound: number): Uint8Array {
   needBytes(value, what);
   return clip(value, bound);

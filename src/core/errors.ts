@@ -1,6 +1,9 @@
 import { PortcullisError } from "../errors.ts";
 
-/** What can be wrong with a call of the core; never with the bytes of a case, whose faults are denial codes. */
+/**
+ * What can be wrong with a call of the core; never with the bytes of a case, whose faults are
+ * denial codes.
+ */
 export type CoreErrorCode =
   | "input"
   | "key.malformed"

@@ -8,8 +8,9 @@ import { type HashName, needBytes } from "./signature.ts";
 
 export interface EventLogOptions {
   /**
-   * `tcg`, the default: the log of a TPM, in either format, which the log itself tells. `ccel`: a confidential-computing
-   * log, whose register field counts measurement registers (0 is MRTD, 1 to 4 are RTMR 0 to 3).
+   * `tcg`, the default: the log of a TPM, in either format, which the log itself tells. `ccel`: a
+   * confidential-computing log, whose register field counts measurement registers (0 is MRTD, 1 to
+   * 4 are RTMR 0 to 3).
    */
   readonly format?: "tcg" | "ccel";
 }
@@ -22,7 +23,10 @@ export interface LogEvent {
   /** Those of the hashes that the core has. */
   readonly digests: { readonly [bank in HashName]?: Uint8Array };
   readonly data: Uint8Array;
-  /** Every one of `digests`, at least one, is that of `data`. Never for EV_NO_ACTION, which extends nothing. */
+  /**
+   * Every one of `digests`, at least one, is that of `data`. Never for EV_NO_ACTION, which extends
+   * nothing.
+   */
   readonly dataBound: boolean;
 }
 
@@ -48,9 +52,9 @@ const RECORD_WORDS = 9;
 const CCEL = 1;
 
 /**
- * Replays a log, bank by bank. A malformed one gives the error for the caller to throw, since an exception would cost the
- * instance: `eventlog.malformed`, with the offset of the event that does not parse, also for a log that is empty or longer
- * than 1 MiB.
+ * Replays a log, bank by bank. A malformed one gives the error for the caller to throw, since an
+ * exception would cost the instance: `eventlog.malformed`, with the offset of the event that does
+ * not parse, also for a log that is empty or longer than 1 MiB.
  *
  * @throws CoreError `input` for anything but bytes, or an unknown format.
  */
@@ -95,7 +99,9 @@ export function replayEventLog(
   };
 }
 
-/** Data and digests are copies of what was replayed: the caller's bytes may be another's as well. */
+/**
+ * Data and digests are copies of what was replayed: the caller's bytes may be another's as well.
+ */
 function readEvents(core: Exports, row: Row, length: number): LogEvent[] {
   const log = take(core, core.input(), length);
   const words = recordsOf(core, row, RECORD_WORDS);

@@ -1,4 +1,7 @@
-/** Frames: what the host writes for the core to read in one pass, and the few heads of CBOR that it needs in them. */
+/**
+ * Frames: what the host writes for the core to read in one pass, and the few heads of CBOR that it
+ * needs in them.
+ */
 
 // Major types of CBOR, RFC 8949 §3.1.
 export const UNSIGNED = 0;

@@ -9,8 +9,9 @@ export interface ImaOptions {
   /** The bank to replay. */
   readonly bank: HashName;
   /**
-   * Bytes of a template digest in this list: 20 in `binary_runtime_measurements`, else those of the bank whose file it
-   * is. The format does not say; absent, the first entry is asked, where the name of its template stands.
+   * Bytes of a template digest in this list: 20 in `binary_runtime_measurements`, else those of the
+   * bank whose file it is. The format does not say; absent, the first entry is asked, where the
+   * name of its template stands.
    */
   readonly templateDigestBytes?: 20 | 32 | 48 | 64;
   /** Kernels before 5.8 extended every other bank with SHA-1, filled up with zeros: replay that. */
@@ -44,7 +45,10 @@ export interface ImaReplay {
   readonly zeroPadded: number;
   /** Entries by the name of their template. */
   readonly templates: Readonly<Record<string, number>>;
-  /** The PCRs that received an extend, from the data of the entries: the template digests in the list have no say. */
+  /**
+   * The PCRs that received an extend, from the data of the entries: the template digests in the
+   * list have no say.
+   */
   readonly pcrs: { readonly [index: number]: Uint8Array };
   /** Bytes of an incomplete entry at the end. */
   readonly bytesLeft: number;
@@ -65,9 +69,10 @@ const ZERO_PADDED = 1;
 const DIGEST_BYTES: readonly unknown[] = [20, 32, 48, 64];
 
 /**
- * Replays a list in one bank, up to the last complete entry. A malformed one (a PCR, a template name or a legacy file name
- * that cannot be, more than 16 templates, more than 8 MiB) gives the error for the caller to throw, since an exception
- * would cost the instance: `ima.malformed`, with an offset.
+ * Replays a list in one bank, up to the last complete entry. A malformed one (a PCR, a template
+ * name or a legacy file name that cannot be, more than 16 templates, more than 8 MiB) gives the
+ * error for the caller to throw, since an exception would cost the instance: `ima.malformed`, with
+ * an offset.
  *
  * @throws CoreError `input` for anything but bytes, an unknown bank, or another length of digests.
  */

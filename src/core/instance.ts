@@ -1,6 +1,6 @@
 /**
- * One running instance of the WebAssembly module, and the duty to discard it after a trap: whatever a trap left half
- * done must not be seen by the next call.
+ * One running instance of the WebAssembly module, and the duty to discard it after a trap: whatever
+ * a trap left half done must not be seen by the next call.
  */
 import { CODE_LIST, FAMILIES } from "./codes.ts";
 import { CoreError } from "./errors.ts";
@@ -65,9 +65,10 @@ export class Instance {
   }
 
   /**
-   * Runs `work` on the instance. A CoreError is our own refusal, outside of the core: the instance stays, or whoever
-   * sends keys of a wrong shape would cost every other caller the prepared keys. Any other exception (a trap, an
-   * out-of-bounds access) discards the instance and is thrown as CoreError `trap`; the next call gets a fresh one.
+   * Runs `work` on the instance. A CoreError is our own refusal, outside of the core: the instance
+   * stays, or whoever sends keys of a wrong shape would cost every other caller the prepared keys.
+   * Any other exception (a trap, an out-of-bounds access) discards the instance and is thrown as
+   * CoreError `trap`; the next call gets a fresh one.
    */
   run<T>(work: (core: Exports) => T): T {
     const core = this.#exports ?? this.#start();
@@ -91,7 +92,8 @@ function lineOf(core: Exports): number {
 }
 
 /**
- * Copies the parts one behind another into the input region, each at a multiple of 16, and gives their addresses.
+ * Copies the parts one behind another into the input region, each at a multiple of 16, and gives
+ * their addresses.
  *
  * @throws CoreError `input` when they do not fit.
  */

@@ -1,7 +1,8 @@
 /**
- * Keys that are known beforehand, and many signatures at once. A handle stands for a key that was checked; except for
- * RSA the core also keeps a table of its multiples, of the size that the tier asks for and the limit allows,
- * which makes its signatures several times faster to verify. What is answered never depends on tables, order or batch size.
+ * Keys that are known beforehand, and many signatures at once. A handle stands for a key that was
+ * checked; except for RSA the core also keeps a table of its multiples, of the size that the tier
+ * asks for and the limit allows, which makes its signatures several times faster to verify. What is
+ * answered never depends on tables, order or batch size.
  */
 import { CoreError } from "./errors.ts";
 import { type Exports, place, take } from "./instance.ts";
@@ -17,7 +18,10 @@ import {
 /** How often a key is used: a cold one has no table, a warm one 66 KB, a hot one 189 KB. */
 export type Tier = "cold" | "warm" | "hot";
 
-/** Stands for an enrolled key until it is forgotten; never reused. Only `enrollKey` makes handles that work. */
+/**
+ * Stands for an enrolled key until it is forgotten; never reused. Only `enrollKey` makes handles
+ * that work.
+ */
 export class KeyHandle {
   readonly kind = "portcullis-key";
 }
@@ -202,7 +206,9 @@ function fitting(core: Exports, ready: readonly Ready[], indexes: readonly numbe
   return Math.max(count, 1);
 }
 
-/** Verifies checks whose keys have slots: records first, then answers, then messages and signatures. */
+/**
+ * Verifies checks whose keys have slots: records first, then answers, then messages and signatures.
+ */
 function verifyTogether(
   core: Exports,
   ready: readonly Ready[],

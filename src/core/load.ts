@@ -1,4 +1,7 @@
-/** Loads the core: needs nothing of Node, so that a browser, Node and other engines run the same bytes. */
+/**
+ * Loads the core: needs nothing of Node, so that a browser, Node and other engines run the same
+ * bytes.
+ */
 import { LIMITS } from "../limits.ts";
 import { type Appraisal, appraiseQuote, type Quote } from "./appraise.ts";
 import { CoreError } from "./errors.ts";
@@ -10,7 +13,9 @@ import { type HashName, hash, needBytes, type PublicKey } from "./signature.ts";
 import { denied, readVerdict, type Verdict } from "./verdict.ts";
 
 export interface LoadOptions {
-  /** The module's bytes, or the compiled module; by default the build that comes with this package. */
+  /**
+   * The module's bytes, or the compiled module; by default the build that comes with this package.
+   */
   readonly wasm?: BufferSource | WebAssembly.Module;
   /** Which build to load; `auto` is simd where the engine has it, else scalar. */
   readonly build?: "auto" | "simd" | "scalar" | "checked";
@@ -31,11 +36,17 @@ const SIMD_PROBE = new Uint8Array([
   253, 98, 11,
 ]);
 
-/** The core of DESIGN and docs/abi.md: pure functions of their bytes. Not re-entrant; one instance a thread. */
+/**
+ * The core of DESIGN and docs/abi.md: pure functions of their bytes. Not re-entrant; one instance a
+ * thread.
+ */
 export class Core {
   readonly #instance: Instance;
   readonly #keys: Keys;
-  /** SHA-256 of the module's bytes, recorded with each decision; null where only a compiled module was given. */
+  /**
+   * SHA-256 of the module's bytes, recorded with each decision; null where only a compiled module
+   * was given.
+   */
   readonly wasmDigest: Uint8Array | null;
 
   /** Use `loadCore`. */
@@ -103,7 +114,10 @@ export class Core {
     this.run((core) => this.#keys.forget(core, handle));
   }
 
-  /** Verifies many signatures: 1 or 0 for each, in order; a wrong shape throws, with its index, before any work. */
+  /**
+   * Verifies many signatures: 1 or 0 for each, in order; a wrong shape throws, with its index,
+   * before any work.
+   */
   verifyBatch(checks: readonly SignatureCheck[]): Uint8Array {
     return this.run((core) => this.#keys.verifyBatch(core, checks));
   }
@@ -123,7 +137,8 @@ export class Core {
   }
 
   /**
-   * Replays an IMA measurement list in one bank; see ima.ts. It proves nothing: no quote is compared.
+   * Replays an IMA measurement list in one bank; see ima.ts. It proves nothing: no quote is
+   * compared.
    *
    * @throws CoreError `ima.malformed`, `input`.
    */

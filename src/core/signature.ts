@@ -100,8 +100,9 @@ export interface Prepared {
 }
 
 /**
- * Prepares to verify one signature over the message, which the core hashes itself. ECDSA signatures are r then s. A
- * wrong value (not on the curve, not canonical, a signature of any other length) is false when it is verified.
+ * Prepares to verify one signature over the message, which the core hashes itself. ECDSA signatures
+ * are r then s. A wrong value (not on the curve, not canonical, a signature of any other length) is
+ * false when it is verified.
  *
  * @throws CoreError for a wrong shape: `input`, `key.malformed` or `key.unsupported`.
  */
@@ -164,8 +165,8 @@ function prepareRsa(
 }
 
 /**
- * Checks a key's own values in the core: a point of its curve, an Ed25519 key that is canonical and not of small
- * order, RSA numbers that may be used.
+ * Checks a key's own values in the core: a point of its curve, an Ed25519 key that is canonical and
+ * not of small order, RSA numbers that may be used.
  *
  * @throws CoreError `key.malformed` or `key.unsupported`, for shape and for value.
  */

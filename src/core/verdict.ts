@@ -1,20 +1,27 @@
 /**
- * The verdict as the host sees it. Only `readVerdict` makes an `Allowed`, and only from a result in which the core
- * itself proved every required family; a look-alike object is refused wherever an `Allowed` is used.
+ * The verdict as the host sees it. Only `readVerdict` makes an `Allowed`, and only from a result in
+ * which the core itself proved every required family; a look-alike object is refused wherever an
+ * `Allowed` is used.
  */
 import { CODE_LIST, type Code, codeOf, FAMILIES, type Family } from "./codes.ts";
 import { type Exports, take } from "./instance.ts";
 
 export type FamilyState = "proven" | "denied" | "not evaluated";
 
-/** Use of one element: `max` is 0 where the element (a link) has no maximum of its own. `expires` in Unix seconds. */
+/**
+ * Use of one element: `max` is 0 where the element (a link) has no maximum of its own. `expires` in
+ * Unix seconds.
+ */
 export interface ElementUse {
   readonly digest: Uint8Array;
   readonly max: number;
   readonly expires: number;
 }
 
-/** Numbers that may become floors: authentic, not older than what was seen, also when the verdict is a denial. */
+/**
+ * Numbers that may become floors: authentic, not older than what was seen, also when the verdict is
+ * a denial.
+ */
 export interface VerifiedFloors {
   readonly charterNumber: number;
   readonly charterDigest: Uint8Array;
@@ -255,7 +262,8 @@ function readRequest(r: Result, caseBytes: Uint8Array): ReadRequest {
     requestDigest: r.digest(0),
     jobDigest: r.digest(1),
     chainDigest: r.digest(2),
-    // A copy, also of a Buffer, whose slice() would show what its owner writes there after the verdict.
+    // A copy, also of a Buffer, whose slice() would show what its owner writes there after the
+    // verdict.
     job: new Uint8Array(caseBytes.subarray(r.tail(0), r.tail(0) + r.tail(1))),
     elements: Object.freeze(elements),
     policies: Object.freeze(policies),

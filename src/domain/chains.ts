@@ -1,6 +1,6 @@
 /**
- * A chain as people handle it: one file, in which a grant comes first and each link after the element that it was
- * delegated from. Read without verifying anything; only the core verifies.
+ * A chain as people handle it: one file, in which a grant comes first and each link after the
+ * element that it was delegated from. Read without verifying anything; only the core verifies.
  */
 import { LIMITS } from "../limits.ts";
 import { splitCose } from "../wire/cose.ts";
@@ -26,7 +26,10 @@ export function splitChain(file: Uint8Array): Uint8Array[] {
   return splitCose(file);
 }
 
-/** Throws WireError where an element does not parse, DomainError `domain.input` where they are too many. */
+/**
+ * Throws WireError where an element does not parse, DomainError `domain.input` where they are too
+ * many.
+ */
 export function parseChain(file: Uint8Array): UnverifiedChain {
   const elements = splitChain(file);
   const [grant, ...links] = elements;

@@ -1,7 +1,7 @@
 /**
- * Delegating: the holder of a chain's leaf signs a link that allows less. What is asked for is held against the chain
- * before anyone signs, so that a delegate hears at once what the core would deny later (docs/wire-format.md, Chains).
- * The core judges it all again.
+ * Delegating: the holder of a chain's leaf signs a link that allows less. What is asked for is held
+ * against the chain before anyone signs, so that a delegate hears at once what the core would deny
+ * later (docs/wire-format.md, Chains). The core judges it all again.
  */
 import { randomBytes } from "node:crypto";
 import { LIMITS } from "../limits.ts";
@@ -50,7 +50,10 @@ function refuse(why: string): never {
   throw new DomainError("domain.input", why);
 }
 
-/** The claims of the link. Throws DomainError `domain.input` where the core would deny a chain that ends in it. */
+/**
+ * The claims of the link. Throws DomainError `domain.input` where the core would deny a chain that
+ * ends in it.
+ */
 export function draftLink(
   chain: UnverifiedChain,
   request: DelegationRequest,
@@ -84,8 +87,8 @@ export function draftLink(
 /**
  * Signs the link with the leaf's key.
  *
- * @throws DomainError `domain.input` where it would be wider, `domain.signers` where the key is not the leaf's holder;
- * WireError `wire.shape` for a claim out of bounds.
+ * @throws DomainError `domain.input` where it would be wider, `domain.signers` where the key is not
+ * the leaf's holder; WireError `wire.shape` for a claim out of bounds.
  */
 export async function delegate(
   chain: UnverifiedChain,

@@ -64,8 +64,8 @@ export async function createFile(path: string, bytes: Uint8Array): Promise<boole
 }
 
 /**
- * Makes a folder with these files, all of it at once: false where a folder with files lies at `path`
- * already, for a rename never replaces one. Durable when this returns.
+ * Makes a folder with these files, all of it at once: false where a folder with files lies at
+ * `path` already, for a rename never replaces one. Durable when this returns.
  */
 export async function createFolder(
   path: string,

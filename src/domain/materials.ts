@@ -1,6 +1,7 @@
 /**
- * The files that a decision is made of, as they lie on disk: bytes, unread and unverified. What is absent or unreadable
- * is empty here, and denied by the core under its own code; nothing in this file decides.
+ * The files that a decision is made of, as they lie on disk: bytes, unread and unverified. What is
+ * absent or unreadable is empty here, and denied by the core under its own code; nothing in this
+ * file decides.
  */
 import { join } from "node:path";
 import { LIMITS } from "../limits.ts";
@@ -36,8 +37,9 @@ function parsed<T>(read: () => T): T | null {
 }
 
 /**
- * Gathers charters from the pinned one on, the newest snapshot, the status list beside it, and for each named
- * policy the newest document that it lists as active (or one that it does not, so that the core can say so).
+ * Gathers charters from the pinned one on, the newest snapshot, the status list beside it, and for
+ * each named policy the newest document that it lists as active (or one that it does not, so that
+ * the core can say so).
  */
 export async function gatherGovernance(
   layout: Layout,

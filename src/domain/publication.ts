@@ -95,7 +95,8 @@ function windowOf(
       `A snapshot of ${lifetime} s: the charter allows 1 to ${bounds.snapshotSeconds} s.`,
     );
   }
-  // Another process may have published since `nowSeconds` was read; more than that is a wrong clock.
+  // Another process may have published since `nowSeconds` was read; more than that is a wrong
+  // clock.
   const before = domain.snapshot.object.claims.iat;
   if (nowSeconds < before - CONTENTION_SECONDS) {
     throw new DomainError(

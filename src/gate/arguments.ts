@@ -2,10 +2,11 @@ import { readFileSync } from "node:fs";
 import { ExecError } from "./error.ts";
 
 /**
- * The last `count` arguments of this process, byte for byte. process.argv replaces what is not UTF-8, so that two
- * different commands would look the same; /proc/self/cmdline does not.
+ * The last `count` arguments of this process, byte for byte. process.argv replaces what is not
+ * UTF-8, so that two different commands would look the same; /proc/self/cmdline does not.
  *
- * @throws ExecError exec.request where the two do not belong together, as after a change of process.title.
+ * @throws ExecError exec.request where the two do not belong together, as after a change of
+ * process.title.
  */
 export function exactArguments(count: number): Buffer[] {
   const text = process.argv.slice(process.argv.length - count);

@@ -1,6 +1,7 @@
 /**
- * From what the gate holds and was handed to the bytes of one case. Lookups by untrusted evidence are best effort: what
- * does not parse is looked up under a digest or a Name of zeros, and the core denies it for what it is.
+ * From what the gate holds and was handed to the bytes of one case. Lookups by untrusted evidence
+ * are best effort: what does not parse is looked up under a digest or a Name of zeros, and the core
+ * denies it for what it is.
  */
 import { LIMITS } from "../limits.ts";
 import type { Counters, Floors } from "../store/contract.ts";
@@ -17,7 +18,9 @@ export interface UnverifiedSubject {
   readonly akName: Uint8Array;
   /** Element digests, root first. */
   readonly elements: readonly Uint8Array[];
-  /** The domain of the first charter, and the snapshot's digest; null where a part does not parse. */
+  /**
+   * The domain of the first charter, and the snapshot's digest; null where a part does not parse.
+   */
   readonly domain: string | null;
   readonly snapshotDigest: Uint8Array | null;
   /** Whether a key holds the chain's leaf, instead of the executing node. */
@@ -63,7 +66,10 @@ export interface Held {
   readonly uses: readonly number[];
   readonly nonce: Uint8Array;
   readonly nowSeconds: number;
-  /** The parent that the subject names, where that is a run under way here; else null, and the core denies. */
+  /**
+   * The parent that the subject names, where that is a run under way here; else null, and the core
+   * denies.
+   */
   readonly parentRun: Uint8Array | null;
 }
 

@@ -5,12 +5,12 @@ import { ExecError } from "./error.ts";
 const ACCESS_MODE = 3;
 
 /**
- * The descriptor that a caller named with --status-fd, opened anew so that it is close-on-exec and no program that the
- * gate starts holds it; the inherited one is closed. A socket cannot be opened anew and stays as it is: the launcher
- * closes it before the job, as it closes everything else.
+ * The descriptor that a caller named with --status-fd, opened anew so that it is close-on-exec and
+ * no program that the gate starts holds it; the inherited one is closed. A socket cannot be opened
+ * anew and stays as it is: the launcher closes it before the job, as it closes everything else.
  *
- * It must be open for writing already: otherwise a caller could have a privileged gate open for writing what the caller
- * itself may only read.
+ * It must be open for writing already: otherwise a caller could have a privileged gate open for
+ * writing what the caller itself may only read.
  *
  * @throws ExecError exec.request
  */

@@ -1,6 +1,6 @@
 /**
- * What the gate is handed: signed files that it does not trust, and a source of quotes that it does not trust either.
- * Whatever is wrong with them, the core finds; here they only travel.
+ * What the gate is handed: signed files that it does not trust, and a source of quotes that it does
+ * not trust either. Whatever is wrong with them, the core finds; here they only travel.
  */
 
 /** Signed objects as they were found; an absent one is empty, an absent list has no members. */

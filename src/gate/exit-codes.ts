@@ -1,6 +1,6 @@
 /**
- * What `portcullis run` exits with. 0 to 255 is the job's own where it was admitted and ran; a caller who must tell its
- * 77 from the gate's reads the receipt on --status-fd.
+ * What `portcullis run` exits with. 0 to 255 is the job's own where it was admitted and ran; a
+ * caller who must tell its 77 from the gate's reads the receipt on --status-fd.
  */
 export const EXIT = {
   /** Wrong usage: unknown flags, missing files. Nothing was decided. */

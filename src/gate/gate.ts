@@ -1,12 +1,13 @@
 /**
- * The gate: collect, decide, claim, record, execute, record. Each step's result is a type that only the step makes:
+ * The gate: collect, decide, claim, record, execute, record. Each step's result is a type that only
+ * the step makes:
  *
  *   decide(job) -> Allowed        made by the core alone
  *   claim(Allowed) -> Admitted    uses, run and intent leaf are durable; the job waits, confined
  *   execute(Admitted) -> outcome  once, before its deadline
  *
- * The gate knows no TPM and no network; it is handed a source of evidence. It never allows anything: what the core did
- * not allow, no path through here starts.
+ * The gate knows no TPM and no network; it is handed a source of evidence. It never allows
+ * anything: what the core did not allow, no path through here starts.
  */
 import { randomBytes } from "node:crypto";
 import { boottimeMs, nowSeconds } from "../clock.ts";
@@ -32,7 +33,9 @@ import { launch, type Pending } from "./launch.ts";
 import type { Outcome } from "./outcome.ts";
 import { codeOfFailure, EvidenceFailure, EvidenceTimeout } from "./refusal.ts";
 
-/** Longest wait for a quote: what is left of the nonce's 10 seconds must suffice to claim and start. */
+/**
+ * Longest wait for a quote: what is left of the nonce's 10 seconds must suffice to claim and start.
+ */
 const EVIDENCE_SECONDS_MAX = 8;
 const NO_PIN = "No charter is pinned: `portcullis init` or a restore sets it.";
 
@@ -58,7 +61,9 @@ export interface Asked {
 /** A decision, with the case that it was made of. */
 export interface Decision {
   readonly verdict: Verdict;
-  /** The verdict's code, or the host's own reason, which explains the verdict's; null where allowed. */
+  /**
+   * The verdict's code, or the host's own reason, which explains the verdict's; null where allowed.
+   */
   readonly code: Code | null;
   /** What the host could not do, in words; null if nothing failed. */
   readonly failure: string | null;
@@ -67,7 +72,10 @@ export interface Decision {
 
 declare const admission: unique symbol;
 
-/** A job whose uses, run and intent are durable. Holds nothing: what it stands for is the gate's to know. */
+/**
+ * A job whose uses, run and intent are durable. Holds nothing: what it stands for is the gate's to
+ * know.
+ */
 export interface Admitted {
   readonly [admission]: true;
   readonly runId: Uint8Array;
@@ -107,8 +115,8 @@ export class Gate {
   }
 
   /**
-   * Collects evidence for the job and has the core decide. Changes nothing. Never throws for what is wrong with files,
-   * TPM or state: that is a denial.
+   * Collects evidence for the job and has the core decide. Changes nothing. Never throws for what
+   * is wrong with files, TPM or state: that is a denial.
    */
   async decide(asked: Asked): Promise<Decision> {
     const startMs = boottimeMs();
@@ -156,7 +164,10 @@ export class Gate {
     };
   }
 
-  /** Nobody can hang its job below a run that does not exist, or is over: the log would tell a false origin. */
+  /**
+   * Nobody can hang its job below a run that does not exist, or is over: the log would tell a false
+   * origin.
+   */
   async #underWay(run: Uint8Array | null): Promise<Uint8Array | null> {
     if (run === null) return null;
     const open = await this.#parts.store.openRuns();
@@ -180,7 +191,8 @@ export class Gate {
   }
 
   /**
-   * Records a decision that starts nothing: a denial, or a check (of either verdict). The case is kept first.
+   * Records a decision that starts nothing: a denial, or a check (of either verdict). The case is
+   * kept first.
    *
    * @throws LogError where case or leaf cannot be made durable.
    */
@@ -218,7 +230,8 @@ export class Gate {
   }
 
   /**
-   * Confines the job, then claims one use of every element together with the intent, durably. The job does not start.
+   * Confines the job, then claims one use of every element together with the intent, durably. The
+   * job does not start.
    *
    * @throws what codeOfFailure names; then nothing will start, and at worst a use is spent.
    */
@@ -240,7 +253,8 @@ export class Gate {
         requestDigest: run,
         elements: allowed.request.elements.map((element) => ({
           ...element,
-          // A link without a maximum of its own is bound by its ancestors', each of which is counted too.
+          // A link without a maximum of its own is bound by its ancestors', each of which is
+          // counted too.
           max: element.max === 0 ? Number.MAX_SAFE_INTEGER : element.max,
         })),
         proven: requireProven(allowed),
@@ -257,10 +271,11 @@ export class Gate {
   }
 
   /**
-   * Starts the job and waits for its end. The deadline is checked after the durable intent, immediately before exec.
+   * Starts the job and waits for its end. The deadline is checked after the durable intent,
+   * immediately before exec.
    *
-   * @throws LogError where the outcome cannot be recorded; the job has ended all the same, and the run will be found
-   * open and declared aborted.
+   * @throws LogError where the outcome cannot be recorded; the job has ended all the same, and the
+   * run will be found open and declared aborted.
    */
   async execute(admitted: Admitted, onStart: (pending: Pending) => void): Promise<Ended> {
     const released = this.#admitted.get(admitted);
@@ -286,7 +301,10 @@ export class Gate {
   }
 }
 
-/** What the host could not do explains a quote that is missing; any other code of the core stands by itself. */
+/**
+ * What the host could not do explains a quote that is missing; any other code of the core stands by
+ * itself.
+ */
 function reasonOf(
   verdict: Verdict,
   failure: { readonly error: unknown } | null,

@@ -1,9 +1,9 @@
 /**
- * The first line of a script, read as Linux does. Not supported: interpreters named by a relative path, interpreters
- * that are scripts themselves, and what binfmt_misc would add.
+ * The first line of a script, read as Linux does. Not supported: interpreters named by a relative
+ * path, interpreters that are scripts themselves, and what binfmt_misc would add.
  *
- * A script such as `#!/usr/bin/env python3` has `env` as its interpreter: env is what gets pinned, and what env then
- * looks up in PATH is not. Write the interpreter's own path where that matters.
+ * A script such as `#!/usr/bin/env python3` has `env` as its interpreter: env is what gets pinned,
+ * and what env then looks up in PATH is not. Write the interpreter's own path where that matters.
  */
 import { ExecError } from "./error.ts";
 
@@ -35,8 +35,9 @@ function text(head: Buffer, from: number, end: number): Buffer {
 }
 
 /**
- * Whether these bytes start a script, and which program must interpret it: load_script of fs/binfmt_script.c, step by
- * step. `head` is the file's first 256 bytes, or all of a shorter file. Null where it does not start with `#!`.
+ * Whether these bytes start a script, and which program must interpret it: load_script of
+ * fs/binfmt_script.c, step by step. `head` is the file's first 256 bytes, or all of a shorter file.
+ * Null where it does not start with `#!`.
  *
  * @throws ExecError exec.file where Linux would refuse the line, or the path in it is not absolute.
  */

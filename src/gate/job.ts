@@ -1,6 +1,6 @@
 /**
- * From what a caller asks for to the job that is judged and, once admitted, executed: every byte that the job starts
- * from is read once, put where the job cannot alter it, and hashed there.
+ * From what a caller asks for to the job that is judged and, once admitted, executed: every byte
+ * that the job starts from is read once, put where the job cannot alter it, and hashed there.
  */
 import { isAbsolute } from "node:path";
 import { LIMITS } from "../limits.ts";
@@ -30,7 +30,10 @@ export interface JobRequest {
   readonly environment: readonly { readonly name: Bytes; readonly value: Bytes }[];
   /** Absolute. */
   readonly cwd: Bytes;
-  /** `none`: /dev/null. `inherit`: as it is. `content`: read to its end, hashed, and handed over as a file. */
+  /**
+   * `none`: /dev/null. `inherit`: as it is. `content`: read to its end, hashed, and handed over as
+   * a file.
+   */
   readonly stdin: "none" | "inherit" | "content";
   readonly uid: number;
   readonly gid: number;
@@ -72,7 +75,8 @@ export interface PreparedJob {
   /** Identifiers for the receipt: `image-unsealed`. */
   readonly warnings: readonly string[];
   /**
-   * What the launcher executes, and with which arguments. Reading it after `close` throws ExecError exec.used.
+   * What the launcher executes, and with which arguments. Reading it after `close` throws ExecError
+   * exec.used.
    */
   readonly program: { readonly fd: number; readonly argv: readonly Buffer[] };
   /** The script's copy, where there is one. */
@@ -85,7 +89,8 @@ export interface PreparedJob {
 /**
  * Reads, copies and hashes everything that the job consists of.
  *
- * @throws ExecError exec.request, exec.file, exec.user, exec.unsupported. No descriptor stays open then.
+ * @throws ExecError exec.request, exec.file, exec.user, exec.unsupported. No descriptor stays open
+ * then.
  */
 export async function prepareJob(request: JobRequest): Promise<PreparedJob> {
   const fields = checkFields(request);
@@ -140,7 +145,10 @@ export async function prepareJob(request: JobRequest): Promise<PreparedJob> {
   }
 }
 
-/** Every PreparedJob there is: one put together elsewhere could name other bytes than its job was judged by. */
+/**
+ * Every PreparedJob there is: one put together elsewhere could name other bytes than its job was
+ * judged by.
+ */
 const PREPARED = new WeakSet<PreparedJob>();
 
 /** @throws TypeError for anything but what prepareJob returned. */
@@ -148,7 +156,10 @@ export function requirePrepared(prepared: PreparedJob): void {
   if (!PREPARED.has(prepared)) throw new TypeError("Only what prepareJob returned is launched.");
 }
 
-/** A file of the job's own uid can be opened for writing through /proc, though it has no name any more. */
+/**
+ * A file of the job's own uid can be opened for writing through /proc, though it has no name any
+ * more.
+ */
 function unsealed(job: Job, copies: readonly Staged[]): boolean {
   return copies.some(({ sealed }) => !sealed) && (job.uid === process.getuid?.() || job.uid === 0);
 }
@@ -169,7 +180,10 @@ function plainStdin(request: JobRequest): "none" | "inherit" {
   return request.stdin === "inherit" ? "inherit" : "none";
 }
 
-/** Opens the executable and, where it is a script, its interpreter. What is opened goes to `open` for closing. */
+/**
+ * Opens the executable and, where it is a script, its interpreter. What is opened goes to `open`
+ * for closing.
+ */
 function openSources(path: Buffer, open: number[]): Source[] {
   const add = (at: Buffer, what: string): Source => {
     const kind = { executable: true, bytesMax: EXEC_BOUNDS.imageBytes };
@@ -185,10 +199,11 @@ function openSources(path: Buffer, open: number[]): Source[] {
 /**
  * What stands in the copies decides, for the sources may have changed while they were copied:
  *
- * 1. a script's copy still names an interpreter exactly where one was copied; its path served to find bytes which are
- *    judged by their digest, and is passed on as the copy has it;
- * 2. the program to be executed is an ELF file: no interpreter of an interpreter, and nothing that the kernel would
- *    hand to a program which is not part of the job (binfmt_misc), or a library call to sh.
+ * 1. a script's copy still names an interpreter exactly where one was copied; its path served to
+ *   find bytes which are judged by their digest, and is passed on as the copy has it;
+ * 2. the program to be executed is an ELF file: no interpreter of an interpreter, and nothing that
+ *   the kernel would hand to a program which is not part of the job (binfmt_misc), or a library
+ *   call to sh.
  */
 function verifyImages(
   executable: Staged,
@@ -207,7 +222,10 @@ function verifyImages(
   return script;
 }
 
-/** fs/binfmt_script.c: the interpreter's path, its one argument, the script's path, the arguments after argv[0]. */
+/**
+ * fs/binfmt_script.c: the interpreter's path, its one argument, the script's path, the arguments
+ * after argv[0].
+ */
 function scriptArguments(script: UnverifiedInterpreter, argv: readonly Buffer[]): Buffer[] {
   const argument = script.argument === null ? [] : [script.argument];
   return [script.path, ...argument, Buffer.from("/proc/self/fd/3"), ...argv.slice(1)];
@@ -235,7 +253,10 @@ function refuse(why: string): never {
   throw new ExecError("exec.request", why);
 }
 
-/** One byte string of the job: no NUL, which ends an argument, and within the bound of the wire format. */
+/**
+ * One byte string of the job: no NUL, which ends an argument, and within the bound of the wire
+ * format.
+ */
 function bytesOf(value: Bytes, what: string): Buffer {
   const bytes = typeof value === "string" ? Buffer.from(value) : Buffer.from(value);
   if (bytes.includes(0)) refuse(`the ${what} holds a NUL byte`);

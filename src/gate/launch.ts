@@ -1,14 +1,15 @@
 /**
- * Starts a prepared job behind a gate of its own: a waiter that has confined itself, and executes nothing until it is
- * released. Three lines hold against a gate that dies, by SIGKILL or otherwise, at any moment:
+ * Starts a prepared job behind a gate of its own: a waiter that has confined itself, and executes
+ * nothing until it is released. Three lines hold against a gate that dies, by SIGKILL or otherwise,
+ * at any moment:
  *
  * 1. setpriv --pdeathsig: the kernel kills the waiter with the gate's main thread;
- * 2. unshare --pid --fork --kill-child: the launcher is process 1 of a PID namespace, dies with the waiter, and the
- *    kernel kills all that is left in the namespace, also what called setsid;
+ * 2. unshare --pid --fork --kill-child: the launcher is process 1 of a PID namespace, dies with the
+ *   waiter, and the kernel kills all that is left in the namespace, also what called setsid;
  * 3. the control socket ends: the launcher kills everything, and before release starts nothing.
  *
- * Where no namespace can be had, the third line remains, and a warning says so. `launch` must be called on the main
- * thread: PR_SET_PDEATHSIG follows the thread (prctl(2)).
+ * Where no namespace can be had, the third line remains, and a warning says so. `launch` must be
+ * called on the main thread: PR_SET_PDEATHSIG follows the thread (prctl(2)).
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { Duplex } from "node:stream";
@@ -37,8 +38,9 @@ export interface Pending {
   /** The prepared job's, and `namespace-unavailable`. */
   readonly warnings: readonly string[];
   /**
-   * Starts the job, once. The caller has made intent and claims durable before: src/gate's `execute` calls this, and
-   * only with an Admitted. The deadline is checked here, and again by the launcher right before it starts the job.
+   * Starts the job, once. The caller has made intent and claims durable before: src/gate's
+   * `execute` calls this, and only with an Admitted. The deadline is checked here, and again by the
+   * launcher right before it starts the job.
    *
    * @param deadlineMs absolute, of boottimeMs()
    * @returns how the job ended; by then nothing that it started is left
@@ -51,7 +53,10 @@ export interface Pending {
   cancel(): Promise<void>;
 }
 
-/** The confinements, best first. The second is for systems that hide parts of /proc, as containers do. */
+/**
+ * The confinements, best first. The second is for systems that hide parts of /proc, as containers
+ * do.
+ */
 function confinements(): { readonly command: readonly string[]; readonly isolated: boolean }[] {
   const user = process.getuid?.() === 0 ? [] : ["--user", "--map-current-user"];
   const isolate = [...user, "--pid", "--fork", "--kill-child"];
@@ -64,7 +69,8 @@ function confinements(): { readonly command: readonly string[]; readonly isolate
 }
 
 /**
- * Starts the waiter and resolves when it is confined and ready. `prepared` may be closed once this has resolved.
+ * Starts the waiter and resolves when it is confined and ready. `prepared` may be closed once this
+ * has resolved.
  *
  * @throws ExecError exec.unsupported where no waiter can be started.
  */
@@ -155,8 +161,8 @@ class Waiter {
     this.#child = spawn(file, args, {
       cwd: "/",
       env: {},
-      // A session of its own: no controlling terminal that the job could push input into (TIOCSTI), and a Ctrl-C
-      // reaches the job once, through the gate.
+      // A session of its own: no controlling terminal that the job could push input into (TIOCSTI),
+      // and a Ctrl-C reaches the job once, through the gate.
       detached: true,
       stdio: ["ignore", "ignore", "pipe", script?.fd ?? "ignore", program.fd, "pipe", ...streams],
     });
@@ -196,7 +202,9 @@ class Waiter {
     return this.#closed;
   }
 
-  /** The end of the socket lets the launcher end its job; the kill is for a launcher that does not. */
+  /**
+   * The end of the socket lets the launcher end its job; the kill is for a launcher that does not.
+   */
   async kill(): Promise<void> {
     this.#control?.destroy();
     const timer = setTimeout(() => this.#child.kill("SIGKILL"), GRACE_MS);

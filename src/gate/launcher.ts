@@ -1,10 +1,12 @@
 /**
- * The launcher: the last program before the job. In its own PID namespace it is process 1, so that its end is the end
- * of all that the job started, `setsid` or not. It runs no shell, looks nothing up, and loads no module, not even `strict`: Debian's Perl would look
- * for that under /usr/local first. A test compiles it under strict and warnings.
+ * The launcher: the last program before the job. In its own PID namespace it is process 1, so that
+ * its end is the end of all that the job started, `setsid` or not. It runs no shell, looks nothing
+ * up, and loads no module, not even `strict`: Debian's Perl would look for that under /usr/local
+ * first. A test compiles it under strict and warnings.
  *
- * Descriptors: 3 the script, if the job is one; 4 the program to execute; 5 the control socket; 6, 7, 8 the job's
- * standard streams. The socket carries frames, each a 4-byte big-endian length, a kind and the rest:
+ * Descriptors: 3 the script, if the job is one; 4 the program to execute; 5 the control socket; 6,
+ * 7, 8 the job's standard streams. The socket carries frames, each a 4-byte big-endian length, a
+ * kind and the rest:
  *
  *     J  the job: uid, gid, runtime in ms, whether to switch user (0 or 1), whether it is a script (0 or 1), cwd,
  *        number of arguments, arguments, then NAME=VALUE each; every one after its own 4-byte length, so that any byte
@@ -12,8 +14,9 @@
  *     G  go: the deadline, ms of CLOCK_BOOTTIME. Nothing of the job starts before this
  *     S  a signal number for the job's process group
  *
- * and back come lines: `ready`, `started`, `failed STEP ERRNO TEXT`, `deadline`, and last `exited N`, `signalled N` or
- * `overrun N`. When the socket ends, however the gate ended, everything is killed.
+ * and back come lines: `ready`, `started`, `failed STEP ERRNO TEXT`, `deadline`, and last `exited
+ * N`, `signalled N` or `overrun N`. When the socket ends, however the gate ended, everything is
+ * killed.
  */
 export const LAUNCHER = String.raw`
 $_ += 0 for @ARGV;

@@ -1,4 +1,7 @@
-/** The receipt: what the gate did, signed by the node's log key, tied to the leaf and the head that say the same. */
+/**
+ * The receipt: what the gate did, signed by the node's log key, tied to the leaf and the head that
+ * say the same.
+ */
 import { nowSeconds } from "../clock.ts";
 import type { Code } from "../core/index.ts";
 import type { Recorded } from "../log/journal.ts";

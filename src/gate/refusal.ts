@@ -1,4 +1,7 @@
-/** How the host's own failures are named. The host only adds reasons to deny: there is no path from here to allow. */
+/**
+ * How the host's own failures are named. The host only adds reasons to deny: there is no path from
+ * here to allow.
+ */
 import type { Code } from "../core/codes.ts";
 import { LedgerConflict, LogError } from "../log/error.ts";
 import { StoreError } from "../store/contract.ts";

@@ -1,10 +1,12 @@
 /**
- * The sealer: copies files into sealed memory, memfd_create(2) with F_SEAL_WRITE, which nobody can alter again, not even
- * root. Node cannot make these calls; Perl, which Debian and most distributions count as essential, can make any.
+ * The sealer: copies files into sealed memory, memfd_create(2) with F_SEAL_WRITE, which nobody can
+ * alter again, not even root. Node cannot make these calls; Perl, which Debian and most
+ * distributions count as essential, can make any.
  *
- * Started with sources as descriptors 3, 4, ... and one bound in bytes for each. Answers one line each: `sealed FD
- * SIZE`, `large`, `unreadable WHY`, or `unsealable WHY` for all that follow, and keeps the copies until its standard
- * input ends. The seals are set before anyone hashes, so what was hashed is what stays.
+ * Started with sources as descriptors 3, 4, ... and one bound in bytes for each. Answers one line
+ * each: `sealed FD SIZE`, `large`, `unreadable WHY`, or `unsealable WHY` for all that follow, and
+ * keeps the copies until its standard input ends. The seals are set before anyone hashes, so what
+ * was hashed is what stays.
  */
 export const SEALER = String.raw`
 $_ += 0 for @ARGV;

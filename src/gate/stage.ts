@@ -2,11 +2,12 @@
  * Copies of what a job will execute or read, which the job cannot alter. Two places:
  *
  * - sealed memory (src/gate/sealer.ts), the default: unalterable for everyone;
- * - an unlinked file in a directory of the gate's: unalterable for jobs of another uid only. It is taken where memory
- *   cannot be had, or where the operator asks for it: IMA's stock policy does not measure executables in memory.
+ * - an unlinked file in a directory of the gate's: unalterable for jobs of another uid only. It is
+ *   taken where memory cannot be had, or where the operator asks for it: IMA's stock policy does
+ *   not measure executables in memory.
  *
- * Source paths may be symbolic links (/usr/bin/python3 is one): the digest of the copy is what is judged, so the name
- * by which the bytes were found decides nothing.
+ * Source paths may be symbolic links (/usr/bin/python3 is one): the digest of the copy is what is
+ * judged, so the name by which the bytes were found decides nothing.
  */
 import { spawn } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
@@ -43,7 +44,9 @@ export interface Source {
   readonly bytesMax: number;
 }
 
-/** A copy: `fd` is open for reading only, close-on-exec, at offset 0. Whoever holds it closes it. */
+/**
+ * A copy: `fd` is open for reading only, close-on-exec, at offset 0. Whoever holds it closes it.
+ */
 export interface Staged {
   readonly fd: number;
   readonly sizeBytes: number;
@@ -66,8 +69,8 @@ export interface FileKind {
 }
 
 /**
- * Opens a regular file for reading. The kind is checked on the open descriptor; O_NONBLOCK keeps a FIFO put in its place
- * from holding the gate up.
+ * Opens a regular file for reading. The kind is checked on the open descriptor; O_NONBLOCK keeps a
+ * FIFO put in its place from holding the gate up.
  *
  * @throws ExecError exec.file
  */
@@ -93,7 +96,10 @@ export function openRegular(path: Buffer, what: string, kind: FileKind): Source 
   throw new ExecError("exec.file", `the ${name} ${fault}`);
 }
 
-/** Reads a descriptor to its end in pieces of at most 1 MiB, from `position`, or from where it stands. */
+/**
+ * Reads a descriptor to its end in pieces of at most 1 MiB, from `position`, or from where it
+ * stands.
+ */
 async function* chunks(source: Source, position: number | null): AsyncGenerator<Buffer> {
   const buffer = Buffer.allocUnsafe(1 << 20);
   for (let total = 0; ; ) {
@@ -126,7 +132,8 @@ export async function digestOf(source: Source, algorithm: string): Promise<Buffe
 /**
  * Copies each source, in order, to where the job cannot alter it.
  *
- * @throws ExecError exec.file: a source cannot be read or is too large; exec.unsupported: no place can be had.
+ * @throws ExecError exec.file: a source cannot be read or is too large; exec.unsupported: no place
+ * can be had.
  */
 export async function stage(sources: readonly Source[], place: Place): Promise<Staged[]> {
   let reason = "";
@@ -176,7 +183,9 @@ async function copyToFile(source: Source, directory: string): Promise<Staged> {
   }
 }
 
-/** The sealed copies, or why none can be had. Nothing has been read from the sources in that case. */
+/**
+ * The sealed copies, or why none can be had. Nothing has been read from the sources in that case.
+ */
 async function seal(sources: readonly Source[]): Promise<Staged[] | string> {
   const bounds = sources.map(({ bytesMax }) => String(bytesMax));
   const args = ["-fe", SEALER, "--", ...systemCalls(["memfdCreate", "prctl"]), ...bounds];

@@ -20,7 +20,10 @@ export type SystemCall =
   | "memfdCreate"
   | "setsid";
 
-/** Numbers of Linux system calls: arch/x86/entry/syscalls/syscall_64.tbl, include/uapi/asm-generic/unistd.h. */
+/**
+ * Numbers of Linux system calls: arch/x86/entry/syscalls/syscall_64.tbl,
+ * include/uapi/asm-generic/unistd.h.
+ */
 const NUMBERS: { readonly [arch: string]: { readonly [call in SystemCall]: number } } = {
   x64: {
     prctl: 157,

@@ -1,7 +1,8 @@
 /**
- * Recorded cases: one file each, named by its SHA-256, mode 0600 in a folder of mode 0700. A case holds arguments and
- * environment values, so it is sensitive; the leaf that names it is not. It is durable before the leaf is written: a
- * crash between the two leaves a case that no leaf names, never a leaf whose case is lost.
+ * Recorded cases: one file each, named by its SHA-256, mode 0600 in a folder of mode 0700. A case
+ * holds arguments and environment values, so it is sensitive; the leaf that names it is not. It is
+ * durable before the leaf is written: a crash between the two leaves a case that no leaf names,
+ * never a leaf whose case is lost.
  */
 import { hash, randomBytes } from "node:crypto";
 import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
@@ -42,7 +43,9 @@ export class CaseFolder {
     return digest;
   }
 
-  /** Throws LogError `log.case` where it is absent, open to others, or not what its name promises. */
+  /**
+   * Throws LogError `log.case` where it is absent, open to others, or not what its name promises.
+   */
   async read(digest: Uint8Array): Promise<Uint8Array> {
     const file = this.#fileOf(digest);
     const bytes = await privately(file);

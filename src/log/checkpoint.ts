@@ -1,4 +1,7 @@
-/** Heads of the log: checkpoints (https://c2sp.org/tlog-checkpoint), which are signed notes of a size and a root. */
+/**
+ * Heads of the log: checkpoints (https://c2sp.org/tlog-checkpoint), which are signed notes of a
+ * size and a root.
+ */
 import { LogError } from "./error.ts";
 import { HASH_BYTES } from "./merkle.ts";
 import { decodeBase64, type NoteSigner, type NoteVerifier, signNote, verifyNote } from "./note.ts";
@@ -25,7 +28,10 @@ export function signCheckpoint(checkpoint: Checkpoint, signer: NoteSigner): stri
   return signNote(text, signer);
 }
 
-/** Reads a note's text: origin, size, root, then extension lines, which are ignored. Throws LogError `log.malformed`. */
+/**
+ * Reads a note's text: origin, size, root, then extension lines, which are ignored. Throws LogError
+ * `log.malformed`.
+ */
 export function parseCheckpoint(text: string): UnverifiedCheckpoint {
   const [origin = "", decimal = "", base64 = "", ...rest] = text.split("\n");
   const size = Number(decimal);
@@ -40,7 +46,10 @@ export function parseCheckpoint(text: string): UnverifiedCheckpoint {
   return { origin, size, root: Uint8Array.from(root) };
 }
 
-/** Throws LogError `log.signature` or `log.malformed` unless one of `verifiers` signed it for `origin`. */
+/**
+ * Throws LogError `log.signature` or `log.malformed` unless one of `verifiers` signed it for
+ * `origin`.
+ */
 export function verifyCheckpoint(
   note: Uint8Array,
   origin: string,

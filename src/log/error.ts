@@ -1,4 +1,7 @@
-/** What the audit log and the ledger refuse. The gate maps `log.*` to internal.log and `ledger.*` to internal.ledger. */
+/**
+ * What the audit log and the ledger refuse. The gate maps `log.*` to internal.log and `ledger.*` to
+ * internal.ledger.
+ */
 import { PortcullisError } from "../errors.ts";
 
 export type LogErrorCode =
@@ -52,7 +55,10 @@ export class LogError extends PortcullisError {
   }
 }
 
-/** The log is not what was written. `index` is the leaf that is wrong; for a head, the last leaf below it. */
+/**
+ * The log is not what was written. `index` is the leaf that is wrong; for a head, the last leaf
+ * below it.
+ */
 export class LogTampered extends LogError {
   declare readonly code: TamperCode;
   readonly index: number;

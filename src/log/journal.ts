@@ -1,7 +1,7 @@
 /**
- * The gate's durable steps. Each is one transaction of the store: the leaf, the signed head over it, the floors that
- * the decision proved, the uses, the run. Either all of it is on disk when the call returns, or the call throws, and
- * nothing may be started.
+ * The gate's durable steps. Each is one transaction of the store: the leaf, the signed head over
+ * it, the floors that the decision proved, the uses, the run. Either all of it is on disk when the
+ * call returns, or the call throws, and nothing may be started.
  */
 import { randomBytes } from "node:crypto";
 import {
@@ -68,7 +68,10 @@ export class Journal {
   readonly #signer: NoteSigner;
   readonly #process: Process;
   readonly #owner: string;
-  /** Runs of this very object, in hex: others in this process tell themselves apart by the owner's last part. */
+  /**
+   * Runs of this very object, in hex: others in this process tell themselves apart by the owner's
+   * last part.
+   */
   readonly #running = new Set<string>();
 
   /** Throws LogError `log.owner` where the system does not identify processes. */
@@ -81,11 +84,12 @@ export class Journal {
   }
 
   /**
-   * Claims one use of every element and records the intent. Must have returned before the job starts.
+   * Claims one use of every element and records the intent. Must have returned before the job
+   * starts.
    *
    * @throws LedgerConflict when another run was first: nothing is written.
-   * @throws LogError `log.unwritable` when it could not be made durable. It may have been all the same: then the use is
-   * spent and the run becomes aborted.
+   * @throws LogError `log.unwritable` when it could not be made durable. It may have been all the
+   * same: then the use is spent and the run becomes aborted.
    * @throws StoreError `store.busy` when other processes wrote for too long: nothing is written.
    */
   async claim({ requestDigest, elements, proven, leaf }: Claim): Promise<Recorded> {
@@ -97,7 +101,8 @@ export class Journal {
     this.#running.add(key);
     try {
       return await this.#durably(async (transaction) => {
-        // Floors first, so that the ledger judges expiry at the time that this very decision proves.
+        // Floors first, so that the ledger judges expiry at the time that this very decision
+        // proves.
         await raise(transaction, proven, (code) => {
           throw conflict(code);
         });
@@ -114,11 +119,13 @@ export class Journal {
   }
 
   /**
-   * Records a denial, a check or an outcome. What it proved raises the floors as far as they are above those held:
-   * another decision may have proven more in the meantime, and the leaf is written all the same.
+   * Records a denial, a check or an outcome. What it proved raises the floors as far as they are
+   * above those held: another decision may have proven more in the meantime, and the leaf is
+   * written all the same.
    *
-   * @throws LogError `log.closed` for an outcome of a run that is not open (a repeated call, for one); nothing is
-   * written. `log.unwritable` and StoreError as for claim; an outcome may be recorded again.
+   * @throws LogError `log.closed` for an outcome of a run that is not open (a repeated call, for
+   * one); nothing is written. `log.unwritable` and StoreError as for claim; an outcome may be
+   * recorded again.
    */
   async record({ proven, leaf }: Entry): Promise<Recorded> {
     const closes = leaf.event === "outcome" ? leaf.run : null;
@@ -136,17 +143,21 @@ export class Journal {
     }
   }
 
-  /** Whether a run may still be under way: of this object while it is, of another process while that lives. */
+  /**
+   * Whether a run may still be under way: of this object while it is, of another process while that
+   * lives.
+   */
   mayRun(run: OpenRun): boolean {
     if (run.owner === this.#owner) return this.#running.has(hex(run.runId));
     return mayLive(run.owner, this.#process);
   }
 
   /**
-   * Declares every open run aborted that, by `lives`, is not under way: its gate was killed between intent and outcome.
-   * Two processes may do this at once; each run gets one leaf.
+   * Declares every open run aborted that, by `lives`, is not under way: its gate was killed between
+   * intent and outcome. Two processes may do this at once; each run gets one leaf.
    *
-   * @throws LogError `log.unwritable`, LogTampered where an intent is not in the log; runs declared before stay so.
+   * @throws LogError `log.unwritable`, LogTampered where an intent is not in the log; runs declared
+   * before stay so.
    */
   async abortOpenRuns(
     timeSeconds: number,
@@ -187,13 +198,17 @@ export class Journal {
     return this.#unwritable(() => this.#store.transact(work));
   }
 
-  /** Whatever fails beneath a leaf leaves the decision without its record; that is what callers must know. */
+  /**
+   * Whatever fails beneath a leaf leaves the decision without its record; that is what callers must
+   * know.
+   */
   async #unwritable<T>(step: () => Promise<T>): Promise<T> {
     try {
       return await step();
     } catch (cause) {
       if (cause instanceof LedgerConflict || cause instanceof LogError) throw cause;
-      // The store waits for its turn before it writes: nothing was written, and asking again may help.
+      // The store waits for its turn before it writes: nothing was written, and asking again may
+      // help.
       if (cause instanceof StoreError && cause.code === "store.busy") throw cause;
       const why = cause instanceof Error ? cause.message : String(cause);
       throw new LogError("log.unwritable", `The audit log was not written: ${why}`, { cause });

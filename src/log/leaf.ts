@@ -1,6 +1,7 @@
 /**
- * One leaf of the log: what was decided or what came of it, in deterministic CBOR. It holds digests only, never
- * arguments, variables or paths: the log may be shown to those who may not see the jobs.
+ * One leaf of the log: what was decided or what came of it, in deterministic CBOR. It holds digests
+ * only, never arguments, variables or paths: the log may be shown to those who may not see the
+ * jobs.
  */
 import { decode, encode } from "../wire/cbor.ts";
 import {
@@ -60,12 +61,18 @@ const leaf = where(
 
 export type Leaf = Of<typeof leaf>;
 
-/** Throws WireError `wire.shape` for a leaf out of bounds, or one whose members contradict its event. */
+/**
+ * Throws WireError `wire.shape` for a leaf out of bounds, or one whose members contradict its
+ * event.
+ */
 export function encodeLeaf(value: Leaf): Uint8Array {
   return encode(leaf.encode(value, "leaf"));
 }
 
-/** Inverse of encodeLeaf; refuses everything that encodeLeaf would not write. Throws LogError `log.malformed`. */
+/**
+ * Inverse of encodeLeaf; refuses everything that encodeLeaf would not write. Throws LogError
+ * `log.malformed`.
+ */
 export function parseLeaf(bytes: Uint8Array): Leaf {
   try {
     return leaf.decode(decode(bytes), "leaf");

@@ -1,6 +1,6 @@
 /**
- * The Merkle tree of RFC 6962 §2.1 over SHA-256, and the state that appends a leaf in O(log n). Sizes are integers
- * below 2^53, so arithmetic divides instead of shifting.
+ * The Merkle tree of RFC 6962 §2.1 over SHA-256, and the state that appends a leaf in O(log n).
+ * Sizes are integers below 2^53, so arithmetic divides instead of shifting.
  */
 import { sha256 } from "@noble/hashes/sha2.js";
 import { LogError } from "./error.ts";
@@ -33,7 +33,8 @@ export const EMPTY_FRONTIER: Frontier = { size: 0, roots: [] };
 export function append(frontier: Frontier, leaf: Uint8Array): Frontier {
   const roots = [...frontier.roots];
   let root = leaf;
-  // Each trailing 1 bit of the size is a perfect subtree that the new leaf completes to one twice as large.
+  // Each trailing 1 bit of the size is a perfect subtree that the new leaf completes to one twice
+  // as large.
   for (let size = frontier.size; size % 2 === 1; size = Math.floor(size / 2)) {
     const left = roots.pop();
     if (left === undefined) throw new LogError("log.malformed", "The frontier lacks a subtree.");
@@ -55,7 +56,9 @@ export function encodeFrontier(frontier: Frontier): Uint8Array {
   return Buffer.concat(frontier.roots);
 }
 
-/** Inverse of encodeFrontier. Throws LogError `log.malformed` where the bytes do not fit the size. */
+/**
+ * Inverse of encodeFrontier. Throws LogError `log.malformed` where the bytes do not fit the size.
+ */
 export function parseFrontier(size: number, bytes: Uint8Array): Frontier {
   let count = 0;
   for (let rest = size; rest > 0; rest = Math.floor(rest / 2)) count += rest % 2;

@@ -1,6 +1,7 @@
 /**
- * Signed notes (https://c2sp.org/signed-note) with Ed25519, key type 0x01. Other key types and cosignatures are skipped as
- * signatures of unknown keys; a note needs at least one signature by a listed key, and none of a listed key's may fail.
+ * Signed notes (https://c2sp.org/signed-note) with Ed25519, key type 0x01. Other key types and
+ * cosignatures are skipped as signatures of unknown keys; a note needs at least one signature by a
+ * listed key, and none of a listed key's may fail.
  */
 import {
   createPublicKey,
@@ -67,7 +68,9 @@ export function formatNoteVerifier({ name, keyHash, publicKey }: NoteVerifier): 
   return `${name}+${keyHash}+${typed}`;
 }
 
-/** A signer from an Ed25519 private key. Throws LogError `log.malformed` for another kind of key. */
+/**
+ * A signer from an Ed25519 private key. Throws LogError `log.malformed` for another kind of key.
+ */
 export function noteSigner(name: string, privateKey: KeyObject): NoteSigner {
   if (privateKey.type !== "private" || privateKey.asymmetricKeyType !== "ed25519") {
     throw new LogError("log.malformed", "The log's key must be an Ed25519 private key.");
@@ -86,8 +89,8 @@ export function signNote(text: string, signer: NoteSigner): string {
 }
 
 /**
- * Checks, in this order: size, UTF-8 and characters; form; every signature that names a listed key; that there is one.
- * Throws LogError `log.malformed` or `log.signature`.
+ * Checks, in this order: size, UTF-8 and characters; form; every signature that names a listed key;
+ * that there is one. Throws LogError `log.malformed` or `log.signature`.
  */
 export function verifyNote(note: Uint8Array, verifiers: readonly NoteVerifier[]): VerifiedNote {
   const { text, signatures } = parseNote(note);

@@ -1,9 +1,9 @@
 /**
- * Which process has a run open, and whether it still lives: `boot id / pid namespace / pid / start time`. A process
- * number alone is reused; with its start time and the boot it names one process, ever. A lock file would say the same
- * but leaves files behind and needs a second fsync; this costs a column. In another pid namespace (a container) a
- * process cannot be seen, so its runs are taken to live until the machine reboots: "aborted" is said only of what is
- * known to be dead.
+ * Which process has a run open, and whether it still lives: `boot id / pid namespace / pid / start
+ * time`. A process number alone is reused; with its start time and the boot it names one process,
+ * ever. A lock file would say the same but leaves files behind and needs a second fsync; this costs
+ * a column. In another pid namespace (a container) a process cannot be seen, so its runs are taken
+ * to live until the machine reboots: "aborted" is said only of what is known to be dead.
  */
 import { readFileSync, readlinkSync } from "node:fs";
 import { LogError } from "./error.ts";
@@ -39,8 +39,8 @@ export function formatProcess({ bootId, namespace, pid, start }: Process): strin
 }
 
 /**
- * Whether the process that `owner` names may still run, as seen from `self`. True where that cannot be known; false for
- * words that formatProcess never wrote.
+ * Whether the process that `owner` names may still run, as seen from `self`. True where that cannot
+ * be known; false for words that formatProcess never wrote.
  */
 export function mayLive(owner: string, self: Process): boolean {
   const [bootId, namespace, pid, start] = owner.split("/");
@@ -63,7 +63,10 @@ function hidden(pid: number): boolean {
   }
 }
 
-/** Fields 3 and 22 of proc_pid_stat(5); the command before them is in parentheses and may itself hold any. */
+/**
+ * Fields 3 and 22 of proc_pid_stat(5); the command before them is in parentheses and may itself
+ * hold any.
+ */
 function readStat(pid: string): { state: string; start: string } | null {
   let stat: string;
   try {

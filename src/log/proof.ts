@@ -1,6 +1,6 @@
 /**
- * Inclusion and consistency proofs: made as RFC 6962 §2.1.1 and §2.1.2 define them, verified by the algorithms of RFC
- * 9162 §2.1.3.2 and §2.1.4.2. Making one reads every leaf hash of the tree.
+ * Inclusion and consistency proofs: made as RFC 6962 §2.1.1 and §2.1.2 define them, verified by the
+ * algorithms of RFC 9162 §2.1.3.2 and §2.1.4.2. Making one reads every leaf hash of the tree.
  */
 import { LogError } from "./error.ts";
 import { append, EMPTY_FRONTIER, EMPTY_ROOT, HASH_BYTES, nodeHash, rootOf } from "./merkle.ts";
@@ -28,13 +28,18 @@ export function inclusionProof(hashes: readonly Uint8Array[], index: number): Ui
     : [...inclusionProof(right, index - k), subtreeRoot(left)];
 }
 
-/** PROOF(m, D[n]), RFC 6962 §2.1.2, that the first `size` leaves are a prefix; empty for size 0 and n. */
+/**
+ * PROOF(m, D[n]), RFC 6962 §2.1.2, that the first `size` leaves are a prefix; empty for size 0 and
+ * n.
+ */
 export function consistencyProof(hashes: readonly Uint8Array[], size: number): Uint8Array[] {
   requireWithin(size, hashes.length, "older size");
   return size === 0 ? [] : subproof(hashes, size, true);
 }
 
-/** SUBPROOF(m, D[n], b): `known` (b) while the verifier has the root of these very leaves already. */
+/**
+ * SUBPROOF(m, D[n], b): `known` (b) while the verifier has the root of these very leaves already.
+ */
 function subproof(hashes: readonly Uint8Array[], size: number, known: boolean): Uint8Array[] {
   if (size === hashes.length) return known ? [] : [subtreeRoot(hashes)];
   const k = splitOf(hashes.length);
@@ -52,7 +57,10 @@ export interface Inclusion {
   readonly root: Uint8Array;
 }
 
-/** Throws LogError `log.proof` unless the leaf stands at `index` in the tree with that size and root. */
+/**
+ * Throws LogError `log.proof` unless the leaf stands at `index` in the tree with that size and
+ * root.
+ */
 export function verifyInclusion(inclusion: Inclusion): void {
   const { index, size, proof } = inclusion;
   requireHashes([inclusion.leafHash, inclusion.root, ...proof]);
@@ -81,7 +89,10 @@ export interface Consistency {
   readonly proof: readonly Uint8Array[];
 }
 
-/** Throws LogError `log.proof` unless the tree of size1 and root1 is a prefix of that of size2 and root2. */
+/**
+ * Throws LogError `log.proof` unless the tree of size1 and root1 is a prefix of that of size2 and
+ * root2.
+ */
 export function verifyConsistency(consistency: Consistency): void {
   const { size1, size2, root1, root2 } = consistency;
   requireHashes([root1, root2, ...consistency.proof]);

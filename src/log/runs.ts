@@ -1,6 +1,6 @@
 /**
- * The runs that a log tells of, and which started which: an agent's work can be followed from its origin. Reads leaves
- * as they are; whether the log holds, verification.ts tells.
+ * The runs that a log tells of, and which started which: an agent's work can be followed from its
+ * origin. Reads leaves as they are; whether the log holds, verification.ts tells.
  */
 import type { StoreReader } from "../store/contract.ts";
 import { type Leaf, parseLeaf } from "./leaf.ts";
@@ -20,7 +20,10 @@ export interface LoggedRun {
 const PAGE = 1_000;
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 
-/** Every run whose intent is in the log, in the order of the intents. Throws LogError where a leaf is none. */
+/**
+ * Every run whose intent is in the log, in the order of the intents. Throws LogError where a leaf
+ * is none.
+ */
 export async function loggedRuns(
   store: Pick<StoreReader, "leaves" | "tree">,
 ): Promise<LoggedRun[]> {
@@ -69,7 +72,10 @@ export function runTree(runs: readonly LoggedRun[]): PlacedRun[] {
   return placed;
 }
 
-/** All runs of the tree that this one belongs to, from its origin on; none where the log does not know it. */
+/**
+ * All runs of the tree that this one belongs to, from its origin on; none where the log does not
+ * know it.
+ */
 export function familyOf(runs: readonly LoggedRun[], runId: Uint8Array): LoggedRun[] {
   const placed = runTree(runs);
   const at = placed.findIndex(({ run }) => hex(run.runId) === hex(runId));

@@ -3,13 +3,14 @@
  *
  * 1. every index from 0 on has a leaf, and nothing lies beyond the end;
  * 2. each leaf's bytes give the hash stored with them, and parse strictly;
- * 3. every size has a head, signed by the log's key for this origin, whose root is the root recomputed so far;
+ * 3. every size has a head, signed by the log's key for this origin, whose root is the root
+ *   recomputed so far;
  * 4. the state kept for appending is that of the leaves;
  * 5. each outcome or abortion closes one intent that stands before it, once;
  * 6. the log extends an earlier head that the auditor kept, if one is given.
  *
- * Without 6, a log that was cut and whose store was cut with it verifies: only a head kept elsewhere shows that. The
- * holder of the log key can rewrite everything (DESIGN.md §9, Log).
+ * Without 6, a log that was cut and whose store was cut with it verifies: only a head kept
+ * elsewhere shows that. The holder of the log key can rewrite everything (DESIGN.md §9, Log).
  */
 import type { StoredHead, StoredLeaf, StoreReader } from "../store/contract.ts";
 import { type VerifiedCheckpoint, verifyCheckpoint } from "./checkpoint.ts";
@@ -47,8 +48,8 @@ export interface VerifiedLog {
 /**
  * Leaves may be appended meanwhile; what was there at the end is verified.
  *
- * @throws LogTampered with the first thing that is wrong; LogError where `earlier` is no checkpoint of this log's key;
- * StoreError where the store cannot be read.
+ * @throws LogTampered with the first thing that is wrong; LogError where `earlier` is no checkpoint
+ * of this log's key; StoreError where the store cannot be read.
  */
 export async function verifyLog(
   reader: StoreReader,

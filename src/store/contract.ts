@@ -1,14 +1,16 @@
 /**
- * What a gate or a plane must remember to stay safe, and the one contract behind which it lies. The store keeps
- * numbers, counts and bytes; what a leaf or a head means is the log's business, what a digest means the gate's.
+ * What a gate or a plane must remember to stay safe, and the one contract behind which it lies. The
+ * store keeps numbers, counts and bytes; what a leaf or a head means is the log's business, what a
+ * digest means the gate's.
  *
- * Durability: what a transaction wrote is on stable storage once `transact` resolves, and survives SIGKILL and loss
- * of power. When it rejects, nothing of it is visible to a later transaction, with one exception that no store can
- * exclude: a commit whose acknowledgement was lost may have happened. Callers treat a rejection as "perhaps".
+ * Durability: what a transaction wrote is on stable storage once `transact` resolves, and survives
+ * SIGKILL and loss of power. When it rejects, nothing of it is visible to a later transaction, with
+ * one exception that no store can exclude: a commit whose acknowledgement was lost may have
+ * happened. Callers treat a rejection as "perhaps".
  *
- * Concurrency: transactions are serializable, also across processes that share the store: one writes at a time,
- * others wait, for a bounded time, then reject with `store.busy`. Single reads see the last commit; two reads outside
- * one transaction may straddle another's commit.
+ * Concurrency: transactions are serializable, also across processes that share the store: one
+ * writes at a time, others wait, for a bounded time, then reject with `store.busy`. Single reads
+ * see the last commit; two reads outside one transaction may straddle another's commit.
  */
 import { PortcullisError } from "../errors.ts";
 
@@ -28,7 +30,9 @@ export type StoreErrorCode =
   | "store.pinned" // a charter is pinned already
   | "store.input"; // a value out of bounds: a mistake in the caller
 
-/** The state could not be read or written. `cause` holds the system's or the database's own error. */
+/**
+ * The state could not be read or written. `cause` holds the system's or the database's own error.
+ */
 export class StoreError extends PortcullisError {
   declare readonly code: StoreErrorCode;
 
@@ -49,7 +53,10 @@ export interface Floors {
   readonly timeSeconds: number;
 }
 
-/** TPM counters last proven for one attestation key (TPMS_CLOCK_INFO and firmwareVersion of TPMS_ATTEST). */
+/**
+ * TPM counters last proven for one attestation key (TPMS_CLOCK_INFO and firmwareVersion of
+ * TPMS_ATTEST).
+ */
 export interface Counters {
   readonly resetCount: number;
   readonly restartCount: number;
@@ -70,15 +77,17 @@ export interface ElementUse {
 }
 
 /**
- * How offered values compare with those held, part by part (pin, snapshot; for counters the boot session):
- * `raised`: none is below; the higher of each is held now. `behind`: one is below what is held; the others were
- * raised. `contradicted`: one has the number held but another digest; nothing was changed.
+ * How offered values compare with those held, part by part (pin, snapshot; for counters the boot
+ * session): `raised`: none is below; the higher of each is held now. `behind`: one is below what is
+ * held; the others were raised. `contradicted`: one has the number held but another digest; nothing
+ * was changed.
  */
 export type Raise = "raised" | "behind" | "contradicted";
 
 /**
- * Why uses were not claimed. `request`: that request was claimed before. `use`: an element has no use left.
- * `expired`: an element's expiry is not above the time floor, so the ledger may have dropped what it knew of it.
+ * Why uses were not claimed. `request`: that request was claimed before. `use`: an element has no
+ * use left. `expired`: an element's expiry is not above the time floor, so the ledger may have
+ * dropped what it knew of it.
  */
 export type ClaimRefusal = "request" | "use" | "expired";
 
@@ -99,7 +108,9 @@ export interface StoredLeaf {
   readonly hash: Uint8Array;
 }
 
-/** The log's state: how many leaves it has, and what the log needs to append another, opaque here. */
+/**
+ * The log's state: how many leaves it has, and what the log needs to append another, opaque here.
+ */
 export interface StoredTree {
   readonly size: number;
   readonly frontier: Uint8Array;
@@ -134,21 +145,23 @@ export interface Transaction extends StoreReader {
   /** Sets the first pin, once, when a trust domain is set up. */
   pinCharter(digest: Uint8Array, number: number): Promise<void>;
   /**
-   * Raises pin, snapshot and time, each only upward; time alone is never "behind". A raised time drops the ledger's
-   * entries that expired below it, in this transaction.
+   * Raises pin, snapshot and time, each only upward; time alone is never "behind". A raised time
+   * drops the ledger's entries that expired below it, in this transaction.
    */
   raiseFloors(floors: Floors): Promise<Raise>;
   /**
-   * Raises the counters of one key: the boot session (resetCount, restartCount) in lexicographic order, firmwareVersion
-   * by itself; the clock only upward within one resetCount, and taken as it is in a later one (DESIGN.md §5). A lower
-   * clock is never "behind": another process may have quoted later and committed first.
+   * Raises the counters of one key: the boot session (resetCount, restartCount) in lexicographic
+   * order, firmwareVersion by itself; the clock only upward within one resetCount, and taken as it
+   * is in a later one (DESIGN.md §5). A lower clock is never "behind": another process may have
+   * quoted later and committed first.
    */
   raiseCounters(akName: Uint8Array, counters: Counters): Promise<Raise>;
   /** Replaces them, also downward. For enrollment only, where TPM2_Clear has zeroed them. */
   replaceCounters(akName: Uint8Array, counters: Counters): Promise<void>;
   /**
-   * Claims one use of every element for this request, or of none. A request digest is claimed at most once; what is
-   * known of it is dropped only when the time floor has passed the expiry of its elements.
+   * Claims one use of every element for this request, or of none. A request digest is claimed at
+   * most once; what is known of it is dropped only when the time floor has passed the expiry of its
+   * elements.
    */
   claimUses(request: Uint8Array, elements: readonly ElementUse[]): Promise<ClaimRefusal | null>;
   openRun(run: OpenRun): Promise<void>;
@@ -162,8 +175,9 @@ export interface Transaction extends StoreReader {
 
 export interface Store extends StoreReader {
   /**
-   * Runs `work` in one transaction and commits it. Whatever `work` throws undoes everything and is thrown on. `work`
-   * must wait for nothing but this transaction: while it runs, every other writer waits.
+   * Runs `work` in one transaction and commits it. Whatever `work` throws undoes everything and is
+   * thrown on. `work` must wait for nothing but this transaction: while it runs, every other writer
+   * waits.
    */
   transact<T>(work: (transaction: Transaction) => Promise<T>): Promise<T>;
   close(): Promise<void>;

@@ -1,7 +1,7 @@
 /**
- * The SQLite form of the contract. STRICT tables refuse a value of another type; WITHOUT ROWID where the key is a
- * digest. The triggers make the log append-only against our own mistakes; against the owner of the file stand the
- * signed heads.
+ * The SQLite form of the contract. STRICT tables refuse a value of another type; WITHOUT ROWID
+ * where the key is a digest. The triggers make the log append-only against our own mistakes;
+ * against the owner of the file stand the signed heads.
  */
 
 /** "PCGT" in PRAGMA application_id: tells a store from any other SQLite file. */

@@ -8,7 +8,10 @@ import {
 import { pathToFileURL } from "node:url";
 import { StoreError, type StoreErrorCode } from "./contract.ts";
 
-/** How long SQLite itself sleeps on a locked file, blocking the thread; beyond it we wait asynchronously. */
+/**
+ * How long SQLite itself sleeps on a locked file, blocking the thread; beyond it we wait
+ * asynchronously.
+ */
 const BLOCKING_MS = 20;
 
 /** One row; every value is checked when it is read, since the file may have been altered. */
@@ -101,7 +104,9 @@ export class Sql {
   }
 }
 
-/** SQLite's primary result codes (https://www.sqlite.org/rescode.html), and what to say for each. */
+/**
+ * SQLite's primary result codes (https://www.sqlite.org/rescode.html), and what to say for each.
+ */
 const RESULTS: { readonly [code: number]: readonly [StoreErrorCode, string] } = {
   5: ["store.busy", "is held by another process"],
   6: ["store.busy", "is held by another connection"],

@@ -1,14 +1,16 @@
 /**
  * The contract over node:sqlite, for one machine: any number of processes share the file.
  *
- * journal_mode=WAL with synchronous=FULL: a commit appends to the write-ahead log and fsyncs it before it returns, so
- * it survives loss of power (https://www.sqlite.org/pragma.html#pragma_synchronous: with NORMAL a WAL commit might roll
- * back). A rollback journal needs EXTRA for the same, since the commit there is the deletion of a directory entry, and
- * costs four fsyncs instead of one. WAL also lets an auditor read while a gate writes. Its price: the state is the
- * file together with its -wal; use `backup` for a copy, never cp.
+ * journal_mode=WAL with synchronous=FULL: a commit appends to the write-ahead log and fsyncs it
+ * before it returns, so it survives loss of power
+ * (https://www.sqlite.org/pragma.html#pragma_synchronous: with NORMAL a WAL commit might roll
+ * back). A rollback journal needs EXTRA for the same, since the commit there is the deletion of a
+ * directory entry, and costs four fsyncs instead of one. WAL also lets an auditor read while a gate
+ * writes. Its price: the state is the file together with its -wal; use `backup` for a copy, never
+ * cp.
  *
- * Trusted: the file, for what one machine's owner cannot be kept from (DESIGN.md §9). Not trusted to be well-formed:
- * every value is checked as it is read.
+ * Trusted: the file, for what one machine's owner cannot be kept from (DESIGN.md §9). Not trusted
+ * to be well-formed: every value is checked as it is read.
  */
 import { randomBytes } from "node:crypto";
 import { closeSync, fsyncSync, linkSync, mkdirSync, openSync, rmSync, type Stats } from "node:fs";
@@ -33,9 +35,11 @@ export interface SqliteOptions {
 }
 
 /**
- * Creates an empty store at `path` and its folder (0700) if need be. It appears whole or not at all.
+ * Creates an empty store at `path` and its folder (0700) if need be. It appears whole or not at
+ * all.
  *
- * @throws StoreError `store.exists` where something lies at `path`, `store.private`, or why it could not be written.
+ * @throws StoreError `store.exists` where something lies at `path`, `store.private`, or why it
+ * could not be written.
  */
 export function createSqliteStore(path: string): void {
   const file = resolve(path);
@@ -59,7 +63,10 @@ export function createSqliteStore(path: string): void {
   }
 }
 
-/** A link never replaces what is there: of two processes that create the store, one is told that it exists. */
+/**
+ * A link never replaces what is there: of two processes that create the store, one is told that it
+ * exists.
+ */
 function publish(draft: string, file: string): void {
   try {
     linkSync(draft, file);
@@ -73,10 +80,11 @@ function publish(draft: string, file: string): void {
 }
 
 /**
- * Opens the store at `path`. A missing one is an error, never an empty one: else deleting the ledger would give every
- * use back.
+ * Opens the store at `path`. A missing one is an error, never an empty one: else deleting the
+ * ledger would give every use back.
  *
- * @throws StoreError `store.missing`, `store.private`, `store.newer`, `store.corrupt`, or why it cannot be read.
+ * @throws StoreError `store.missing`, `store.private`, `store.newer`, `store.corrupt`, or why it
+ * cannot be read.
  */
 export function openSqliteStore(path: string, options?: SqliteOptions): SqliteStore {
   return new SqliteStore(resolve(path), options?.busyMs ?? BUSY_MS_MAX);
@@ -117,7 +125,8 @@ export class SqliteStore extends SqliteReader implements Store {
   }
 
   async transact<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {
-    // One connection holds one transaction: those of this process queue here, in the order of their calls.
+    // One connection holds one transaction: those of this process queue here, in the order of their
+    // calls.
     const turn = this.#last.then(() => this.#transact(work));
     this.#last = turn.catch(() => undefined);
     return turn;
@@ -143,7 +152,10 @@ export class SqliteStore extends SqliteReader implements Store {
     }
   }
 
-  /** IMMEDIATE takes the write lock first: a transaction never reads what another is about to change. */
+  /**
+   * IMMEDIATE takes the write lock first: a transaction never reads what another is about to
+   * change.
+   */
   async #begin(): Promise<void> {
     const deadline = monotonicMs() + this.#busyMs;
     for (;;) {
@@ -158,7 +170,10 @@ export class SqliteStore extends SqliteReader implements Store {
     }
   }
 
-  /** Where even the rollback fails, what the connection holds is unknown, and it serves nobody any more. */
+  /**
+   * Where even the rollback fails, what the connection holds is unknown, and it serves nobody any
+   * more.
+   */
   #rollback(because: unknown): void {
     if (!this.sql.inTransaction) return;
     try {
@@ -172,8 +187,8 @@ export class SqliteStore extends SqliteReader implements Store {
   }
 
   /**
-   * A file that was replaced or removed while open still takes writes, which nobody would ever read again: a use
-   * claimed there is a use that can be claimed once more.
+   * A file that was replaced or removed while open still takes writes, which nobody would ever read
+   * again: a use claimed there is a use that can be claimed once more.
    */
   #requireSameFile(): void {
     if (identityOf(requireStore(this.#path)) === this.#identity) return;
@@ -185,7 +200,10 @@ export class SqliteStore extends SqliteReader implements Store {
     throw new StoreError("store.closed", `The store ${this.#path} is ${this.#state}.`);
   }
 
-  /** Writes a consistent copy to `path`, which must not exist, and makes it durable; or leaves nothing there. */
+  /**
+   * Writes a consistent copy to `path`, which must not exist, and makes it durable; or leaves
+   * nothing there.
+   */
   async backup(path: string): Promise<void> {
     this.#check();
     const file = resolve(path);

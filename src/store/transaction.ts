@@ -1,4 +1,6 @@
-/** The contract's reads and writes in SQL. The rules live here; commit and rollback in sqlite.ts. */
+/**
+ * The contract's reads and writes in SQL. The rules live here; commit and rollback in sqlite.ts.
+ */
 import type {
   ClaimRefusal,
   Counters,
@@ -277,7 +279,10 @@ function requireCounters({ resetCount, restartCount, clock, firmwareVersion }: C
   bytesOf(firmwareVersion, "firmwareVersion");
 }
 
-/** Within one resetCount the clock only rises; an unorderly reset may set it back by seconds (DESIGN.md §5). */
+/**
+ * Within one resetCount the clock only rises; an unorderly reset may set it back by seconds
+ * (DESIGN.md §5).
+ */
 function clockFloor(held: Counters, offered: Counters): bigint {
   if (offered.resetCount > held.resetCount) return offered.clock;
   if (offered.resetCount < held.resetCount) return held.clock;
@@ -300,7 +305,10 @@ function compare(held: Numbered, offered: Numbered): "higher" | "equal" | "lower
   return Buffer.compare(held[1], offered[1]) === 0 ? "equal" : "contradicted";
 }
 
-/** Nothing to claim would be a claim that always succeeds; one element twice would be checked once and counted twice. */
+/**
+ * Nothing to claim would be a claim that always succeeds; one element twice would be checked once
+ * and counted twice.
+ */
 function requireDistinct(elements: readonly ElementUse[]): void {
   if (elements.length === 0) throw new StoreError("store.input", "No element to claim.");
   const seen = new Set<string>();

@@ -1,10 +1,11 @@
 /**
- * CBOR (RFC 8949) under the one strict profile of docs/wire-format.md: deterministic (RFC 8949 §4.2.1) and narrower.
+ * CBOR (RFC 8949) under the one strict profile of docs/wire-format.md: deterministic (RFC 8949
+ * §4.2.1) and narrower.
  *
- * Not supported, and refused in both directions: floats, undefined and other simple values, indefinite lengths, bignums,
- * tags (but for the one around a COSE message, where a caller asks for it), map keys other than integers and text,
- * integers from 2^53 or below -2^53, nesting beyond 8 arrays and maps. What decode() accepts, encode() gives back byte
- * for byte.
+ * Not supported, and refused in both directions: floats, undefined and other simple values,
+ * indefinite lengths, bignums, tags (but for the one around a COSE message, where a caller asks for
+ * it), map keys other than integers and text, integers from 2^53 or below -2^53, nesting beyond 8
+ * arrays and maps. What decode() accepts, encode() gives back byte for byte.
  */
 import { LIMITS } from "../limits.ts";
 import { WireError } from "./error.ts";
@@ -49,7 +50,10 @@ export function compareBytes(a: Uint8Array, b: Uint8Array): number {
   return a.length - b.length;
 }
 
-/** Encodes a value. Maps are sorted here, so their order of insertion is free. Throws WireError `wire.cbor`. */
+/**
+ * Encodes a value. Maps are sorted here, so their order of insertion is free. Throws WireError
+ * `wire.cbor`.
+ */
 export function encode(value: CborValue): Uint8Array {
   const chunks: Uint8Array[] = [];
   encodeInto(chunks, value, 0);
@@ -63,7 +67,10 @@ export function encodeTagged(tag: number, value: CborValue): Uint8Array {
   return concat(chunks);
 }
 
-/** Decodes exactly one value and nothing after it; byte strings are copies. Throws WireError `wire.cbor`. */
+/**
+ * Decodes exactly one value and nothing after it; byte strings are copies. Throws WireError
+ * `wire.cbor`.
+ */
 export function decode(bytes: Uint8Array): CborValue {
   const reader = new Reader(bytes);
   const value = reader.value(0);
@@ -80,7 +87,10 @@ export function decodeTagged(bytes: Uint8Array, tags: readonly number[]): Tagged
   return { tag, value };
 }
 
-/** Splits a sequence of values (RFC 8742), each under one of the given tags, into their bytes. At least one. */
+/**
+ * Splits a sequence of values (RFC 8742), each under one of the given tags, into their bytes. At
+ * least one.
+ */
 export function splitTagged(bytes: Uint8Array, tags: readonly number[]): Uint8Array[] {
   const reader = new Reader(bytes);
   const items: Uint8Array[] = [];
@@ -160,7 +170,10 @@ function encodeKey(key: CborKey): Uint8Array {
   throw new WireError("wire.cbor", "a map key is neither an integer nor text");
 }
 
-/** Containers around the next one. The bound keeps recursion shallow (CVE-2026-26209, GHSA-685m-2w69-288q). */
+/**
+ * Containers around the next one. The bound keeps recursion shallow (CVE-2026-26209,
+ * GHSA-685m-2w69-288q).
+ */
 function enter(depth: number, offset?: number): void {
   if (depth < LIMITS.nesting) return;
   const message = `arrays and maps are nested more than ${LIMITS.nesting} deep`;
@@ -276,7 +289,10 @@ class Reader {
     }
   }
 
-  /** Every item takes a byte at least, so a count beyond the bytes left is refused before anything is allocated. */
+  /**
+   * Every item takes a byte at least, so a count beyond the bytes left is refused before anything
+   * is allocated.
+   */
   #bound(count: number, bytesEach: number, start: number): void {
     if (count * bytesEach > this.#bytes.length - this.#offset) {
       throw this.#error("the bytes end inside a value", start);

@@ -1,6 +1,7 @@
 /**
- * COSE_Sign (tag 98) and COSE_Sign1 (tag 18) of RFC 9052, in the one form of docs/wire-format.md: alg, kid and typ in
- * protected headers and nowhere else, unprotected headers empty, no external data, no detached payload, no `crit`.
+ * COSE_Sign (tag 98) and COSE_Sign1 (tag 18) of RFC 9052, in the one form of docs/wire-format.md:
+ * alg, kid and typ in protected headers and nowhere else, unprotected headers empty, no external
+ * data, no detached payload, no `crit`.
  *
  * Reading checks form only. Nothing that parseCose() gives is verified.
  */
@@ -52,8 +53,8 @@ function refuse(why: string, cause?: unknown): never {
 }
 
 /**
- * Sig_structure, RFC 9052 §4.4: the bytes that are signed. `header` is the signer's protected header, null in a
- * COSE_Sign1. external_aad is empty.
+ * Sig_structure, RFC 9052 §4.4: the bytes that are signed. `header` is the signer's protected
+ * header, null in a COSE_Sign1. external_aad is empty.
  */
 export function sigStructure(
   body: Uint8Array,
@@ -99,7 +100,9 @@ export async function sign(
   return assemble({ body, payload, signatures });
 }
 
-/** Adds one key's signature to a COSE_Sign, so that k of n can sign one after another, each at home. */
+/**
+ * Adds one key's signature to a COSE_Sign, so that k of n can sign one after another, each at home.
+ */
 export async function addSignature(bytes: Uint8Array, signer: Signer): Promise<Uint8Array> {
   const message = parseCose(bytes);
   if (message.tag !== COSE_SIGN) refuse("a COSE_Sign1 has exactly one signature");
@@ -173,7 +176,10 @@ export function parseCose(bytes: Uint8Array): UnverifiedMessage {
   return { tag: COSE_SIGN, typ, body, payload, signatures };
 }
 
-/** The messages of a file that holds one after another (RFC 8742), as a chain's does. Throws WireError `wire.cbor`. */
+/**
+ * The messages of a file that holds one after another (RFC 8742), as a chain's does. Throws
+ * WireError `wire.cbor`.
+ */
 export function splitCose(bytes: Uint8Array): Uint8Array[] {
   return splitTagged(bytes, [COSE_SIGN, COSE_SIGN1]);
 }
@@ -186,7 +192,10 @@ function members(value: CborValue, what: string): readonly [CborValue, CborValue
   return [header ?? null, payload ?? null, last ?? null];
 }
 
-/** Parameters that no signature covers are for anyone to change (pycose #140, #94; go-cose #80, #217). */
+/**
+ * Parameters that no signature covers are for anyone to change (pycose #140, #94; go-cose #80,
+ * #217).
+ */
 function emptyHeader(value: CborValue): void {
   if (!isMap(value) || value.size > 0) refuse("an unprotected header is not the empty map");
 }
@@ -210,7 +219,10 @@ function signatureBytes(value: CborValue): Uint8Array {
   return fits ? signature : refuse(`a signature of ${signature.length} bytes`);
 }
 
-/** A header with exactly these labels: so `crit`, and whatever else would change the meaning, is refused. */
+/**
+ * A header with exactly these labels: so `crit`, and whatever else would change the meaning, is
+ * refused.
+ */
 function protectedHeader(bytes: Uint8Array, labels: readonly number[]): CborMap {
   let header: CborValue;
   try {
@@ -226,7 +238,8 @@ function protectedHeader(bytes: Uint8Array, labels: readonly number[]): CborMap 
 function signerOf(header: CborMap): { readonly alg: number; readonly kid: Uint8Array } {
   const alg = header.get(ALG);
   const kid = header.get(KID);
-  // Not matched against our algorithms: what an attacker writes here chooses nothing (CVE-2023-48223 and its kin).
+  // Not matched against our algorithms: what an attacker writes here chooses nothing
+  // (CVE-2023-48223 and its kin).
   if (typeof alg !== "number") return refuse("alg is not a number");
   if (!(kid instanceof Uint8Array) || kid.length !== KID_BYTES) {
     return refuse("kid is not a thumbprint of 32 bytes");

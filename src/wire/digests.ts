@@ -1,4 +1,6 @@
-/** The digests of docs/wire-format.md: SHA-256 over deterministic CBOR, each under its own label. */
+/**
+ * The digests of docs/wire-format.md: SHA-256 over deterministic CBOR, each under its own label.
+ */
 import { hash } from "node:crypto";
 import { type CborValue, encode } from "./cbor.ts";
 import type { UnverifiedMessage } from "./cose.ts";
@@ -49,7 +51,9 @@ export function evidenceDigest(evidence: Uint8Array): Uint8Array {
 /** Of the status list's bytes, just as they are. */
 export const statusDigest = sha256;
 
-/** What is asked of the node: this job, under this chain, now, here. Digests and nonces of 32 bytes. */
+/**
+ * What is asked of the node: this job, under this chain, now, here. Digests and nonces of 32 bytes.
+ */
 export interface Request {
   readonly purpose: "start" | "lease";
   readonly domain: string;

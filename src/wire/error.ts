@@ -8,7 +8,10 @@ export type WireCode =
   | "wire.key" // a key of an unknown kind, or not on its curve
   | "wire.key-file"; // a key file or its directory is missing, malformed, or readable by others
 
-/** An encoding that is refused. `offset` is where, in bytes from the start of what was given, if it is known. */
+/**
+ * An encoding that is refused. `offset` is where, in bytes from the start of what was given, if it
+ * is known.
+ */
 export class WireError extends PortcullisError {
   declare readonly code: WireCode;
   readonly offset: number | null;

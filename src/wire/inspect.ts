@@ -1,6 +1,7 @@
 /**
- * Lets people look into our objects. What is shown is what the bytes say, not what is true: each inspection lists what
- * nobody has verified about it. Only the core verifies (`portcullis check`, `portcullis replay`).
+ * Lets people look into our objects. What is shown is what the bytes say, not what is true: each
+ * inspection lists what nobody has verified about it. Only the core verifies (`portcullis check`,
+ * `portcullis replay`).
  */
 import { type CborValue, decode, isMap } from "./cbor.ts";
 import { COSE_SIGN, COSE_SIGN1, parseCose } from "./cose.ts";
@@ -88,8 +89,8 @@ const UNVERIFIED: { readonly [kind in SignedKind | PlainKind]: readonly string[]
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 
 /**
- * Recognizes any of our objects. Throws WireError where the bytes are none, or are damaged; `others` are tried on
- * unsigned bytes that are no object of this folder.
+ * Recognizes any of our objects. Throws WireError where the bytes are none, or are damaged;
+ * `others` are tried on unsigned bytes that are no object of this folder.
  */
 export function inspect(bytes: Uint8Array, others: readonly Recognizer[] = []): Inspection {
   const tagged = bytes[0] === 0xd2 || (bytes[0] === 0xd8 && bytes[1] === COSE_SIGN);
@@ -133,7 +134,10 @@ function inspectPlain(bytes: Uint8Array, others: readonly Recognizer[]): Inspect
   };
 }
 
-/** People pass the YAML that an object was made from, or a PEM file: say so instead of naming a CBOR offset. */
+/**
+ * People pass the YAML that an object was made from, or a PEM file: say so instead of naming a CBOR
+ * offset.
+ */
 function decodeOrExplain(bytes: Uint8Array): CborValue {
   try {
     return decode(bytes);
@@ -156,7 +160,10 @@ function inspectOther(bytes: Uint8Array, others: readonly Recognizer[]): Inspect
   throw new WireError("wire.shape", "CBOR of our profile, but none of our objects");
 }
 
-/** Which object this must be if it is one: by its outermost shape alone, so that damage inside is named as such. */
+/**
+ * Which object this must be if it is one: by its outermost shape alone, so that damage inside is
+ * named as such.
+ */
 function guess(value: CborValue): PlainKind | null {
   if (isMap(value)) {
     if (value.has(-1) && value.has(-2)) return "key";

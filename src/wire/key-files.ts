@@ -1,6 +1,6 @@
 /**
- * Private keys at rest: PKCS#8 PEM, mode 0600, in a directory of mode 0700. A file or directory that anyone else could
- * read or replace is refused, with what to do about it.
+ * Private keys at rest: PKCS#8 PEM, mode 0600, in a directory of mode 0700. A file or directory
+ * that anyone else could read or replace is refused, with what to do about it.
  */
 import { createPrivateKey, type KeyObject } from "node:crypto";
 import { constants } from "node:fs";
@@ -36,8 +36,9 @@ async function opened(path: string, flags: number): Promise<FileHandle> {
 }
 
 /**
- * Writes a new key file, durable when this returns. The directory is made where it does not exist. Throws WireError
- * `wire.key-file` where the file exists, PrivateError where the directory is open to others.
+ * Writes a new key file, durable when this returns. The directory is made where it does not exist.
+ * Throws WireError `wire.key-file` where the file exists, PrivateError where the directory is open
+ * to others.
  */
 export async function writeKeyFile(file: string, privateKey: KeyObject): Promise<void> {
   const path = resolve(file);
@@ -61,8 +62,8 @@ export async function writeKeyFile(file: string, privateKey: KeyObject): Promise
 }
 
 /**
- * Loads a private key of a kind that we sign with. Throws WireError `wire.key-file`, or PrivateError where file or
- * directory are open to others; no message holds key material.
+ * Loads a private key of a kind that we sign with. Throws WireError `wire.key-file`, or
+ * PrivateError where file or directory are open to others; no message holds key material.
  */
 export async function readKeyFile(file: string): Promise<KeyObject> {
   const path = resolve(file);

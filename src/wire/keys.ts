@@ -1,6 +1,6 @@
 /**
- * COSE_Key and node:crypto keys of the three kinds that we sign with. Verification here serves inspection and tests: the
- * core alone decides, and its predicates are stricter than OpenSSL's.
+ * COSE_Key and node:crypto keys of the three kinds that we sign with. Verification here serves
+ * inspection and tests: the core alone decides, and its predicates are stricter than OpenSSL's.
  */
 import {
   createPublicKey,
@@ -17,7 +17,9 @@ export { thumbprint } from "./shapes.ts";
 
 export type Curve = CoseKey["crv"];
 
-/** What signs: the public key, and a way to have a message signed, wherever the private key lives. */
+/**
+ * What signs: the public key, and a way to have a message signed, wherever the private key lives.
+ */
 export interface Signer {
   readonly key: CoseKey;
   /** A raw signature over the message: 64 bytes for Ed25519, r then s for ECDSA (RFC 9053 §2.1). */
@@ -67,7 +69,9 @@ function coordinate(value: string | undefined): Uint8Array {
   return new Uint8Array(Buffer.from(value ?? "", "base64url"));
 }
 
-/** The COSE_Key of a public or private node:crypto key. Throws WireError `wire.key` for other kinds. */
+/**
+ * The COSE_Key of a public or private node:crypto key. Throws WireError `wire.key` for other kinds.
+ */
 export function coseKeyOf(key: KeyObject): CoseKey {
   const kind = key.asymmetricKeyDetails?.namedCurve ?? key.asymmetricKeyType;
   if (kind === "ed25519") {
@@ -101,7 +105,10 @@ export function signerOf(privateKey: KeyObject): Signer {
   };
 }
 
-/** Whether OpenSSL accepts the signature under this key and its own algorithm. For inspection and tests only. */
+/**
+ * Whether OpenSSL accepts the signature under this key and its own algorithm. For inspection and
+ * tests only.
+ */
 export function verifySignature(key: CoseKey, message: Uint8Array, signature: Uint8Array): boolean {
   const options = { key: publicKeyOf(key), dsaEncoding: "ieee-p1363" } as const;
   return verifyWith(algorithmOf(key).hash, message, options, signature);

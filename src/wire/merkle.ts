@@ -1,6 +1,6 @@
 /**
- * The RFC 6962 §2.1 Merkle tree over request digests that lets one quote serve many requests: its root is the quote's
- * qualifyingData. (The audit log has its own tree, in src/log.)
+ * The RFC 6962 §2.1 Merkle tree over request digests that lets one quote serve many requests: its
+ * root is the quote's qualifyingData. (The audit log has its own tree, in src/log.)
  */
 import { hash } from "node:crypto";
 import { LIMITS } from "../limits.ts";
@@ -52,7 +52,10 @@ function siblings(requests: readonly Uint8Array[], index: number): Uint8Array[] 
     : [...siblings(right, index - k), merkleRoot(left)];
 }
 
-/** The root that a request and its audit path lead to, null where the path has another length than its place asks. */
+/**
+ * The root that a request and its audit path lead to, null where the path has another length than
+ * its place asks.
+ */
 export function rootOf(request: Uint8Array, { index, size, path }: AuditPath): Uint8Array | null {
   if (index < 0 || index >= size) return null;
   let root = leafHash(request);

@@ -1,6 +1,6 @@
 /**
- * Our objects as code works with them: made from values, signed, and read back. Reading checks form and bounds and
- * nothing else, so what it gives is named Unverified. Only the core verifies.
+ * Our objects as code works with them: made from values, signed, and read back. Reading checks form
+ * and bounds and nothing else, so what it gives is named Unverified. Only the core verifies.
  */
 import { type CborValue, decode, encode } from "./cbor.ts";
 import { COSE_SIGN, parseCose, sign, sign1, type UnverifiedMessage } from "./cose.ts";
@@ -54,7 +54,8 @@ export interface UnverifiedPlain<K extends PlainKind> {
   readonly value: Claims<K>;
 }
 
-// The tables hold one Shape for each kind; TypeScript cannot follow a kind through them, so these two lines say it.
+// The tables hold one Shape for each kind; TypeScript cannot follow a kind through them, so these
+// two lines say it.
 const shapeOf = <K extends SignedKind>(kind: K) =>
   SIGNED[kind].shape as Shape<unknown> as Shape<Claims<K>>;
 const plainOf = <K extends PlainKind>(kind: K) =>
@@ -71,8 +72,8 @@ export function encodePayload<K extends SignedKind>(kind: K, claims: Claims<K>):
 }
 
 /**
- * Makes and signs an object. A COSE_Sign takes one or more signers, the others exactly one. Throws WireError
- * `wire.shape` where the claims are out of bounds.
+ * Makes and signs an object. A COSE_Sign takes one or more signers, the others exactly one. Throws
+ * WireError `wire.shape` where the claims are out of bounds.
  */
 export function signObject<K extends SignedKind>(
   kind: K,
@@ -95,7 +96,10 @@ export async function signPayload(
   return tag === COSE_SIGN ? sign(typ, payload, signers) : sign1(typ, payload, signers[0]);
 }
 
-/** The kind that a typ names, null if none (a wrong or absent type must not pass: CVE-2022-35929, CVE-2022-35930). */
+/**
+ * The kind that a typ names, null if none (a wrong or absent type must not pass: CVE-2022-35929,
+ * CVE-2022-35930).
+ */
 export function kindOf(message: UnverifiedMessage): SignedKind | null {
   const kinds = Object.keys(SIGNED) as SignedKind[];
   return kinds.find((kind) => SIGNED[kind].typ === message.typ) ?? null;

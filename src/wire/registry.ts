@@ -1,7 +1,7 @@
 /**
- * Every object of docs/wire-format.md in one table: keys, types and bounds. Encoding, decoding and display are derived
- * from it, and so are the TypeScript types. Standard claims keep their CWT names (RFC 8392 §3.1); keys below -65536 are
- * for private use there.
+ * Every object of docs/wire-format.md in one table: keys, types and bounds. Encoding, decoding and
+ * display are derived from it, and so are the TypeScript types. Standard claims keep their CWT
+ * names (RFC 8392 §3.1); keys below -65536 are for private use there.
  */
 import { LIMITS } from "../limits.ts";
 import { type CborValue, isMap } from "./cbor.ts";
@@ -30,7 +30,8 @@ import {
 } from "./schema.ts";
 import { byKey, digest, field, first, ident, key, name, ueid, variableName } from "./shapes.ts";
 
-// The charter (core: assembly/grant/charter.ts). Sorted lists let the core refuse duplicates as it reads.
+// The charter (core: assembly/grant/charter.ts). Sorted lists let the core refuse duplicates as it
+// reads.
 const threshold = uint(1, LIMITS.signers);
 const depth = uint(0, LIMITS.elements - 1);
 const keys = list(key, { min: 1, max: LIMITS.keys, distinct: byKey });
@@ -120,7 +121,9 @@ const statusList = tuple({
   elements: list(digest, { max: LIMITS.statusBytes / 34, order: byBytes }),
 });
 
-/** TPM_ALG_ID (TPM 2.0 Part 2 §6.3) of the PCR banks that we judge, and the size of their digests. */
+/**
+ * TPM_ALG_ID (TPM 2.0 Part 2 §6.3) of the PCR banks that we judge, and the size of their digests.
+ */
 const pcrValues = (size: number) =>
   mapOf(uint(0, 23), list(bytes([size]), { min: 1, max: LIMITS.choices }), { min: 1, max: 24 });
 const banks = where(
@@ -132,7 +135,10 @@ const banks = where(
   }),
   (value) => (Object.keys(value).length > 0 ? null : "names no PCR: nothing would be compared"),
 );
-/** Not judged by this version: the core denies a policy that holds them, so that no rule is passed over. */
+/**
+ * Not judged by this version: the core denies a policy that holds them, so that no rule is passed
+ * over.
+ */
 const reserved = bytes({ min: 0, max: LIMITS.policyBytes });
 const policy = claims({
   domain: required(3, ident),
@@ -311,8 +317,8 @@ const receipt = claims({
   checkpoint: required(-70708, tuple({ size: uint(), root: digest })),
 });
 
-// The case. Its parts stay bytes of any size: absent ones are empty, and the core judges each where it stands, so that
-// a damaged part is denied for what it is.
+// The case. Its parts stay bytes of any size: absent ones are empty, and the core judges each where
+// it stands, so that a damaged part is denied for what it is.
 const part = bytes({ min: 0, max: LIMITS.caseBytes });
 const PCR_VALUES = 24 * 16; // TPML_PCR_SELECTION holds up to 16 banks (HASH_COUNT)
 const context = claims({
@@ -418,7 +424,10 @@ const sign1 = <T>(typ: string, shape: Shape<T>) =>
     signers: 1,
   }) as const;
 
-/** The objects that are signed: COSE_Sign (98) by up to `signers`, or COSE_Sign1 (18). `bytes` bounds the payload. */
+/**
+ * The objects that are signed: COSE_Sign (98) by up to `signers`, or COSE_Sign1 (18). `bytes`
+ * bounds the payload.
+ */
 export const SIGNED = {
   charter: sign("charter", charter, LIMITS.charterBytes, LIMITS.charterSigners),
   snapshot: sign("snapshot", snapshot, LIMITS.payloadBytes, LIMITS.signers),

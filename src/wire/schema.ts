@@ -1,7 +1,8 @@
 /**
- * The pieces from which registry.ts describes our objects. A Shape knows one kind of value three ways: as the CBOR that
- * stands in an object, as the TypeScript value that code works with, and as what people are shown. Bounds are checked in
- * both directions. Every refusal is a WireError `wire.shape` that names the place ("grant.scope.argv[2]").
+ * The pieces from which registry.ts describes our objects. A Shape knows one kind of value three
+ * ways: as the CBOR that stands in an object, as the TypeScript value that code works with, and as
+ * what people are shown. Bounds are checked in both directions. Every refusal is a WireError
+ * `wire.shape` that names the place ("grant.scope.argv[2]").
  */
 import { type CborKey, type CborMap, type CborValue, compareBytes, isMap } from "./cbor.ts";
 import { WireError } from "./error.ts";
@@ -88,7 +89,10 @@ export function bytes(sizes: readonly number[] | { readonly min: number; readonl
   );
 }
 
-/** A byte string of people (an argument, a path): shown as text where it is printable, else as {hex}. */
+/**
+ * A byte string of people (an argument, a path): shown as text where it is printable, else as
+ * {hex}.
+ */
 export function field(min: number, max: number): Shape<Uint8Array> {
   return {
     ...bytes({ min, max }),
@@ -144,7 +148,10 @@ export function nullable<T>(shape: Shape<T>): Shape<T | null> {
   };
 }
 
-/** How list items that must be in order compare, and that no two are equal: by these bytes, a prefix first. */
+/**
+ * How list items that must be in order compare, and that no two are equal: by these bytes, a prefix
+ * first.
+ */
 export type Order<T> = (item: T) => Uint8Array;
 export const byBytes: Order<Uint8Array> = (item) => item;
 export const byText: Order<string> = (item) => new TextEncoder().encode(item);
@@ -158,7 +165,10 @@ interface ListBounds<T> {
   readonly distinct?: Order<T>;
 }
 
-/** An array of min to max items. An ordered list is sorted by encode() and refused unsorted by decode(). */
+/**
+ * An array of min to max items. An ordered list is sorted by encode() and refused unsorted by
+ * decode().
+ */
 export function list<T>(shape: Shape<T>, bounds: ListBounds<T>): Shape<readonly T[]> {
   const { min = 0, max, order, distinct } = bounds;
   const count = (items: unknown, at: string): void => {
@@ -306,7 +316,10 @@ export type ClaimsOf<C extends ClaimTable> = Flat<
   }
 >;
 
-/** A map with known keys. A key that the table lacks is refused, as is a required one that is absent. */
+/**
+ * A map with known keys. A key that the table lacks is refused, as is a required one that is
+ * absent.
+ */
 export function claims<C extends ClaimTable>(table: C): Shape<ClaimsOf<C>> {
   const entries = Object.entries(table);
   const keys = new Set(entries.map(([, claim]) => claim.key));

@@ -21,13 +21,17 @@ export const variableName = fieldOf(1, LIMITS.fieldBytes);
 export const digest = bytes([32]);
 /** RFC 9711 §4.2.1 */
 export const ueid = bytes({ min: 7, max: 33 });
-/** TPM 2.0 Part 1, "Names": a two-byte algorithm, then a digest of SHA-1, SHA-256, SHA-384 or SHA-512. */
+/**
+ * TPM 2.0 Part 1, "Names": a two-byte algorithm, then a digest of SHA-1, SHA-256, SHA-384 or
+ * SHA-512.
+ */
 export const name = bytes([22, 34, 50, 66]);
 /** The first item of an array, by which its forms are told apart. */
 export const first = (value: CborValue): CborValue =>
   Array.isArray(value) ? (value[0] ?? null) : null;
 
-// Keys: RFC 9052 §7, RFC 9053 §7. Exactly the members of RFC 9679 §4, so that the thumbprint is over these bytes.
+// Keys: RFC 9052 §7, RFC 9053 §7. Exactly the members of RFC 9679 §4, so that the thumbprint is
+// over these bytes.
 const okp = claims({
   kty: required(1, choice({ OKP: 1 })),
   crv: required(-1, choice({ Ed25519: 6 })),

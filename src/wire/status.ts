@@ -1,6 +1,7 @@
 /**
- * The status list: one bit for each grant and each node credential by its status index (least significant bit first), and
- * the digests of single elements. An index beyond the list counts as revoked, so a list must cover what was issued.
+ * The status list: one bit for each grant and each node credential by its status index (least
+ * significant bit first), and the digests of single elements. An index beyond the list counts as
+ * revoked, so a list must cover what was issued.
  */
 import { compareBytes } from "./cbor.ts";
 import { WireError } from "./error.ts";
@@ -35,7 +36,10 @@ export function grown(list: StatusList, bits: StatusBits, count: number): Status
   return { ...list, [bits]: bytes };
 }
 
-/** A copy with one bit set (revoked) or cleared. Throws WireError `wire.shape` for an index beyond the list. */
+/**
+ * A copy with one bit set (revoked) or cleared. Throws WireError `wire.shape` for an index beyond
+ * the list.
+ */
 export function withStatus(
   list: StatusList,
   bits: StatusBits,

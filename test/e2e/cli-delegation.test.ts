@@ -1,4 +1,7 @@
-/** A grant handed on and run, from the first command to the log, on a software TPM: an agent's run and its sub-jobs. */
+/**
+ * A grant handed on and run, from the first command to the log, on a software TPM: an agent's run
+ * and its sub-jobs.
+ */
 import { generateKeyPairSync } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { preparedMachines } from "../../swtpm/index.ts";

@@ -17,7 +17,10 @@ beforeEach(async () => {
 });
 afterEach(() => place.remove());
 
-/** Runs a command under RLIMIT_FSIZE: a write beyond so many blocks of 512 bytes fails, for root too. */
+/**
+ * Runs a command under RLIMIT_FSIZE: a write beyond so many blocks of 512 bytes fails, for root
+ * too.
+ */
 function limited(
   blocks: number,
   words: readonly string[],

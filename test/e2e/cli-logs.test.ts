@@ -1,4 +1,7 @@
-/** `portcullis eventlog` and `portcullis ima`: logs as text and JSON, damaged ones as an error of the input. */
+/**
+ * `portcullis eventlog` and `portcullis ima`: logs as text and JSON, damaged ones as an error of
+ * the input.
+ */
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { concat } from "../support/ak.ts";

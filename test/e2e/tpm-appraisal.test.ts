@@ -1,4 +1,7 @@
-/** Quotes of a software TPM, appraised by the core: what a TPM does to its clock and counters, and what is made of it. */
+/**
+ * Quotes of a software TPM, appraised by the core: what a TPM does to its clock and counters, and
+ * what is made of it.
+ */
 import { beforeAll, describe, expect, test } from "vitest";
 import {
   type ClockFloor,
@@ -35,7 +38,9 @@ interface Options {
   readonly hash?: number;
 }
 
-/** A quote by a primary key, over the values that the TPM has, with a policy that allows just these. */
+/**
+ * A quote by a primary key, over the values that the TPM has, with a policy that allows just these.
+ */
 async function quoted(tpm: Tpm, options: Options = {}): Promise<Quote> {
   const { hierarchy = TPM_RH.ENDORSEMENT, kind = "ecc", hash } = options;
   await using key = await createPrimary(tpm, hierarchy, akTemplate(kind));

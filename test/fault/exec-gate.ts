@@ -1,6 +1,7 @@
 /**
- * A gate without a decision, for tests: prepares, launches and releases the job of its first argument (JSON, bytes as
- * Latin-1) and says on descriptor 3 what happens, one JSON value a line. A test can kill it, or give it odd descriptors.
+ * A gate without a decision, for tests: prepares, launches and releases the job of its first
+ * argument (JSON, bytes as Latin-1) and says on descriptor 3 what happens, one JSON value a line. A
+ * test can kill it, or give it odd descriptors.
  */
 import { existsSync, renameSync, writeFileSync, writeSync } from "node:fs";
 import { boottimeMs } from "../../src/clock.ts";
@@ -22,7 +23,10 @@ export interface GateConfig {
   runtimeSeconds?: number;
   place?: JobRequest["place"];
   deadlineMs?: number;
-  /** Files written in place after the job was prepared; a name that ends in "+" is written aside and renamed. */
+  /**
+   * Files written in place after the job was prepared; a name that ends in "+" is written aside and
+   * renamed.
+   */
   overwrite?: Record<string, string>;
   /** Stops before release, for good or until this file exists. */
   hold?: string;

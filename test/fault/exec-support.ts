@@ -8,7 +8,9 @@ const GATE = fileURLToPath(new URL("exec-gate.ts", import.meta.url));
 export const NOBODY = 65534;
 const DROP = ["--reuid", String(NOBODY), "--regid", String(NOBODY), "--clear-groups", "--"];
 
-/** Whose gate it is: this process's user, or, where that is root, also a user without privileges. */
+/**
+ * Whose gate it is: this process's user, or, where that is root, also a user without privileges.
+ */
 export interface User {
   readonly name: string;
   readonly prefix: readonly string[];
@@ -58,7 +60,10 @@ export interface GateRun {
   >;
 }
 
-/** Starts the gate of exec-gate.ts. `input` is what it reads, or a descriptor; `extra` become its descriptors 4 and up, inherited without O_CLOEXEC. */
+/**
+ * Starts the gate of exec-gate.ts. `input` is what it reads, or a descriptor; `extra` become its
+ * descriptors 4 and up, inherited without O_CLOEXEC.
+ */
 export function startGate(
   user: User,
   config: GateConfig,

@@ -64,7 +64,9 @@ function zombie(pid: number): boolean {
   }
 }
 
-/** Kills the gate alone, as the kernel's OOM killer would, and returns all processes it had then. */
+/**
+ * Kills the gate alone, as the kernel's OOM killer would, and returns all processes it had then.
+ */
 function killGate({ child }: GateRun): number[] {
   const family = familyOf(child.pid ?? -1);
   child.kill("SIGKILL");
@@ -172,7 +174,8 @@ describe.each(everyone)("a job of $name", (user) => {
     expect([error, stdout.toString()]).toEqual(["exec.deadline", ""]);
   });
 
-  // Without a namespace a launcher that is killed by itself leaves what its job started: the warning says so.
+  // Without a namespace a launcher that is killed by itself leaves what its job started: the
+  // warning says so.
   test.skipIf(user === bareUser)("ends with its waiter, and the gate says so", async () => {
     const { mark, ran, gate } = cling(user);
     expect(await eventually(() => started(ran))).toBe(true);

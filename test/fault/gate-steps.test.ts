@@ -1,6 +1,7 @@
 /**
- * SIGKILL of the gate at each step between collect and outcome: no job is left running, none has started without a
- * durable claim and intent, the log verifies, and an intent without an outcome is shown as aborted.
+ * SIGKILL of the gate at each step between collect and outcome: no job is left running, none has
+ * started without a durable claim and intent, the log verifies, and an intent without an outcome is
+ * shown as aborted.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
@@ -22,7 +23,10 @@ const GATE = fileURLToPath(new URL("gate-steps.ts", import.meta.url));
 const ORIGIN = "example.org/gate";
 const key = makeWorld().signers.nodeLog;
 
-/** What each step must leave behind: the log's events before and after the next start, and whether the job began. */
+/**
+ * What each step must leave behind: the log's events before and after the next start, and whether
+ * the job began.
+ */
 const EXPECTED: readonly (readonly [Step, readonly string[], readonly string[], boolean])[] = [
   ["before the evidence", [], [], false],
   ["after the evidence", [], [], false],

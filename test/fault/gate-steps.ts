@@ -1,6 +1,7 @@
 /**
- * A gate that kills itself (SIGKILL) at one step between collecting evidence and recording the outcome. The step is
- * reached inside the real parts, by wrapping them; production code has no hook for it. Prints its home first.
+ * A gate that kills itself (SIGKILL) at one step between collecting evidence and recording the
+ * outcome. The step is reached inside the real parts, by wrapping them; production code has no hook
+ * for it. Prints its home first.
  *
  * The job writes a file when it starts, then sleeps, with a child that left its session.
  */
@@ -39,7 +40,10 @@ function reach(step: Step): void {
   if (step === wanted) process.kill(process.pid, "SIGKILL");
 }
 
-/** Dies inside a transaction that appends this kind of leaf, before it commits; or right after the commit. */
+/**
+ * Dies inside a transaction that appends this kind of leaf, before it commits; or right after the
+ * commit.
+ */
 function dying(store: Store): Store {
   let outcomes = 0;
   return new Proxy(store, {

@@ -1,4 +1,7 @@
-/** Every single bit of an accepted case, flipped one at a time, is denied; the exceptions are the context's numbers. */
+/**
+ * Every single bit of an accepted case, flipped one at a time, is denied; the exceptions are the
+ * context's numbers.
+ */
 import { describe, expect, test } from "vitest";
 import { loadCore } from "../../src/core/index.ts";
 import { exemptFlip } from "../support/bits.ts";

@@ -1,6 +1,6 @@
 /**
- * Every bit of an accepted case matters, every cut of it denies, and nothing that earlier calls left in memory has a
- * say. Seeds are fixed here; `test:slow` flips every bit.
+ * Every bit of an accepted case matters, every cut of it denies, and nothing that earlier calls
+ * left in memory has a say. Seeds are fixed here; `test:slow` flips every bit.
  */
 import { describe, expect, test } from "vitest";
 import { loadCore } from "../../src/core/index.ts";

@@ -1,4 +1,7 @@
-/** Generated boot event logs against a replay that shares nothing with the core; and any damage to them. */
+/**
+ * Generated boot event logs against a replay that shares nothing with the core; and any damage to
+ * them.
+ */
 import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
 import { type Core, CoreError, loadCore } from "../../src/core/index.ts";

@@ -1,4 +1,7 @@
-/** Core and model (test/support/model) agree on the exact codes of generated chains, and each rule is reached. */
+/**
+ * Core and model (test/support/model) agree on the exact codes of generated chains, and each rule
+ * is reached.
+ */
 import { expect, test } from "vitest";
 import { CODE_LIST, familyOf } from "../../src/core/index.ts";
 import { expectAgreement } from "../support/model/agreement.ts";

@@ -1,4 +1,7 @@
-/** Whatever earlier calls left in the core's memory has no say: all that is not a constant is overwritten with noise. */
+/**
+ * Whatever earlier calls left in the core's memory has no say: all that is not a constant is
+ * overwritten with noise.
+ */
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { CODE_LIST } from "../../src/core/index.ts";
@@ -12,7 +15,10 @@ const SEED = 7;
 const MARGIN = 64;
 const wasm = readFileSync("src/core/wasm/core.simd.wasm");
 
-/** Where the module's constants lie: the active segments of its data section (WebAssembly core §5.5.14). */
+/**
+ * Where the module's constants lie: the active segments of its data section (WebAssembly core
+ * §5.5.14).
+ */
 function constants(): { readonly start: number; readonly end: number }[] {
   let at = 8;
   const leb = (): number => {
@@ -41,7 +47,10 @@ function constants(): { readonly start: number; readonly end: number }[] {
   });
 }
 
-/** Tables that the module computes once, when it starts: what is not zero in a fresh instance, with a margin. */
+/**
+ * Tables that the module computes once, when it starts: what is not zero in a fresh instance, with
+ * a margin.
+ */
 function tables(fresh: Uint8Array): { readonly start: number; readonly end: number }[] {
   const runs: { start: number; end: number }[] = [];
   for (const [at, byte] of fresh.entries()) {

@@ -1,6 +1,7 @@
 /**
- * No disagreement with node:crypto over a million random and mutated (key, message, signature) triples a scheme, in
- * every build, alone and in batches by enrolled keys. $PORTCULLIS_TRIPLES sets another number.
+ * No disagreement with node:crypto over a million random and mutated (key, message, signature)
+ * triples a scheme, in every build, alone and in batches by enrolled keys. $PORTCULLIS_TRIPLES sets
+ * another number.
  */
 import { verify } from "node:crypto";
 import { beforeAll, describe, expect, test } from "vitest";

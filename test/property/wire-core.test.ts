@@ -1,6 +1,7 @@
 /**
- * Two readers of one format: the registry that writes our objects, and the core that judges them. Whatever the one
- * refuses the other must, and name it malformed; what the one reads, the other must not call malformed.
+ * Two readers of one format: the registry that writes our objects, and the core that judges them.
+ * Whatever the one refuses the other must, and name it malformed; what the one reads, the other
+ * must not call malformed.
  */
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
@@ -24,7 +25,8 @@ interface Target {
 const signed = {
   charter: { malformed: ["governance.malformed"], bytesOf: (built) => built.charter.bytes },
   snapshot: { malformed: ["governance.malformed"], bytesOf: (built) => built.snapshot.bytes },
-  // That the domain is another and that no PCR is named have no code, or their own one, in the core.
+  // That the domain is another and that no PCR is named have no code, or their own one, in the
+  // core.
   policy: {
     malformed: ["policy.malformed", "environment.pcr-empty"],
     bytesOf: (built) => built.policies[0]?.bytes ?? null,

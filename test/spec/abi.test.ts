@@ -1,4 +1,7 @@
-/** docs/abi.md against the module: its exports, the layout of the result, and the host that it shows. */
+/**
+ * docs/abi.md against the module: its exports, the layout of the result, and the host that it
+ * shows.
+ */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";

@@ -1,4 +1,7 @@
-/** The package surface, sentence by sentence: hash, verifySignature, enrolled keys' copies, CoreError. */
+/**
+ * The package surface, sentence by sentence: hash, verifySignature, enrolled keys' copies,
+ * CoreError.
+ */
 import { createHash, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import {

@@ -1,4 +1,7 @@
-/** The package surface, sentence by sentence: loadCore, decide, isAllowed. See api-signatures.test.ts for the rest. */
+/**
+ * The package surface, sentence by sentence: loadCore, decide, isAllowed. See
+ * api-signatures.test.ts for the rest.
+ */
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import fc from "fast-check";

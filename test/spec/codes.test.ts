@@ -1,4 +1,7 @@
-/** Every code of the table is reached by a case, first and in explanations; table, docs and tests agree. */
+/**
+ * Every code of the table is reached by a case, first and in explanations; table, docs and tests
+ * agree.
+ */
 import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
 import { CODE_LIST, CODES, type Core, FAMILIES, familyOf, loadCore } from "../../src/core/index.ts";

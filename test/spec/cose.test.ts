@@ -1,6 +1,7 @@
 /**
- * RFC 9052 by the examples of others. Their messages carry alg -7 or -35, kid in the unprotected header and no typ, so
- * none is an object of ours and each must be refused; but what is signed, and the signature over it, is the same.
+ * RFC 9052 by the examples of others. Their messages carry alg -7 or -35, kid in the unprotected
+ * header and no typ, so none is an object of ours and each must be refused; but what is signed, and
+ * the signature over it, is the same.
  */
 
 import { createPublicKey, type JsonWebKey } from "node:crypto";
@@ -136,7 +137,8 @@ function check({ bytes, jwk, alg, tbs, good }: Example): void {
   expect(refusal(() => parseCose(bytes)).code).toMatch(/^wire\.(cose|cbor)$/);
   const [body, , payload, last] = partsOf(bytes);
   const row = last instanceof Uint8Array ? null : last[0];
-  // RFC 9052 §3: an empty protected header may stand as an empty map; in what is signed it is the empty string.
+  // RFC 9052 §3: an empty protected header may stand as an empty map; in what is signed it is the
+  // empty string.
   const asSigned = unhex(body) === "a0" ? new Uint8Array() : body;
   const message = sigStructure(asSigned, row?.[0] ?? null, payload);
   if (tbs !== null) expect(unhex(message)).toBe(tbs);

@@ -83,7 +83,9 @@ const BUILTINS = [
   ...["stream", "stream/promises", "timers", "timers/promises", "tty", "url", "util"],
 ].map((name) => `node:${name}`);
 
-/** The core runs in browsers: what it needs of Node it asks for at run time, where there is Node. */
+/**
+ * The core runs in browsers: what it needs of Node it asks for at run time, where there is Node.
+ */
 const CORE_MAY_ASK = ["node:fs/promises"];
 
 const areaOf = (path: string): string => (path.split("/")[1] ?? "").replace(/\.ts$/, "");

@@ -21,7 +21,9 @@ const BEFORE_REGEX = /(?:^|[-=(,:;!&|?{[<>+*%~^}]|\b(?:return|case|typeof|in|of|
 
 const blank = (text: string): string => text.replaceAll(/[^\n]/g, " ");
 
-/** Finds where a template ends, with the code inside `${}` kept. `at` is behind the first backtick. */
+/**
+ * Finds where a template ends, with the code inside `${}` kept. `at` is behind the first backtick.
+ */
 function template(text: string, at: number): { code: string; end: number } {
   let code = "";
   let position = at;
@@ -92,8 +94,8 @@ export interface Import {
 }
 
 /**
- * Every way to name another module (an ES module has no `require` but by `createRequire`); each match
- * ends right before the name, if there is one.
+ * Every way to name another module (an ES module has no `require` but by `createRequire`); each
+ * match ends right before the name, if there is one.
  */
 const IMPORTS = [
   { pattern: /\bfrom\s*(?=["'])/g, dynamic: false },

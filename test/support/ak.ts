@@ -1,6 +1,7 @@
 /**
- * Attestation keys in software: what a TPM 2.0 would sign, without a TPM, so that every field can be made wrong. Layouts:
- * TPM 2.0 Part 2 §10.12 (TPMS_ATTEST), §11.3 (TPMT_SIGNATURE), §12.2.4 (TPMT_PUBLIC); names: Part 1 §16 and §26.5.
+ * Attestation keys in software: what a TPM 2.0 would sign, without a TPM, so that every field can
+ * be made wrong. Layouts: TPM 2.0 Part 2 §10.12 (TPMS_ATTEST), §11.3 (TPMT_SIGNATURE), §12.2.4
+ * (TPMT_PUBLIC); names: Part 1 §16 and §26.5.
  */
 import {
   checkPrimeSync,

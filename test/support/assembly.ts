@@ -1,6 +1,7 @@
 /**
- * Parts of assembly/ on their own, for unit tests: any files as entries, in each of the three builds of asconfig.json.
- * A module is compiled once for each state of the sources and kept in the system's folder for temporary files.
+ * Parts of assembly/ on their own, for unit tests: any files as entries, in each of the three
+ * builds of asconfig.json. A module is compiled once for each state of the sources and kept in the
+ * system's folder for temporary files.
  */
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";

@@ -1,4 +1,7 @@
-/** The sections of a case, so that a walk over its bits visits each, and the bits that may change without a denial. */
+/**
+ * The sections of a case, so that a walk over its bits visits each, and the bits that may change
+ * without a denial.
+ */
 import { type CborValue, decode, encode, isMap } from "../../src/wire/cbor.ts";
 import type { BuiltCase } from "./world.ts";
 
@@ -9,7 +12,10 @@ export interface Section {
   readonly end: number;
 }
 
-/** Every signed object, the status list, the job, the quote and its signature; context and the rest as one each. */
+/**
+ * Every signed object, the status list, the job, the quote and its signature; context and the rest
+ * as one each.
+ */
 export function sectionsOf(built: BuiltCase): Section[] {
   const whole = Buffer.from(built.bytes);
   const { evidence } = built;
@@ -40,8 +46,8 @@ export function sectionsOf(built: BuiltCase): Section[] {
 }
 
 /**
- * Numbers of the context are the verifier's own and may lie anywhere inside their range: the time, the floors, the
- * counters, and the uses so far. Everything else in a case is bound.
+ * Numbers of the context are the verifier's own and may lie anywhere inside their range: the time,
+ * the floors, the counters, and the uses so far. Everything else in a case is bound.
  */
 export function exemptFlip(built: BuiltCase, flipped: Uint8Array): boolean {
   return Buffer.from(withoutNumbers(flipped)).equals(withoutNumbers(built.bytes));

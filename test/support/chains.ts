@@ -1,6 +1,7 @@
 /**
- * Chains in the trust domain of world.ts: the agent delegates to a second one, that one to a third, and so on. By
- * default each link narrows nothing and the leaf's holder asks for the run, so that the case is allowed:
+ * Chains in the trust domain of world.ts: the agent delegates to a second one, that one to a third,
+ * and so on. By default each link narrows nothing and the leaf's holder asks for the run, so that
+ * the case is allowed:
  *
  *     await world.caseBytes(chain(world, [{}, { claims: { exp: world.now + 60 } }]))
  */
@@ -21,7 +22,10 @@ export interface LinkChange {
   readonly edit?: Edits;
 }
 
-/** The claims of a link at this depth that narrows nothing: what every element must say, and no more. */
+/**
+ * The claims of a link at this depth that narrows nothing: what every element must say, and no
+ * more.
+ */
 export function linkClaims(world: World, depth: number, parent: Uint8Array): Link {
   const { iss: _iss, sub, domain, iat, nbf, exp, governance } = world.grant();
   return {

@@ -1,7 +1,7 @@
 /**
- * A gate process in small, for faults that need a real one: claims uses and records outcomes, one line a step.
- * Arguments: the store's file, the first request's number, how many, the element's number, its maximum, and "start" to
- * wait for a line on standard input first.
+ * A gate process in small, for faults that need a real one: claims uses and records outcomes, one
+ * line a step. Arguments: the store's file, the first request's number, how many, the element's
+ * number, its maximum, and "start" to wait for a line on standard input first.
  */
 import { once } from "node:events";
 import { type Store, StoreError } from "../../src/store/contract.ts";

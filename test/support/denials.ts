@@ -1,6 +1,7 @@
 /**
- * For every code that a case can reach, one case that reaches it first. Each is the accepted case of world.ts with one
- * thing wrong, and everything around it signed again, so that nothing but that one thing denies.
+ * For every code that a case can reach, one case that reaches it first. Each is the accepted case
+ * of world.ts with one thing wrong, and everything around it signed again, so that nothing but that
+ * one thing denies.
  */
 import type { Code } from "../../src/core/index.ts";
 import { type CborMap, encode } from "../../src/wire/cbor.ts";
@@ -20,7 +21,10 @@ const flipLast = (bytes: Uint8Array): Uint8Array => {
   copy[copy.length - 1] = (copy.at(-1) ?? 0) ^ 1;
   return copy;
 };
-/** Names another algorithm in the header of a signer: Ed25519 (-19, 0x32) instead of ESP256 (-9, 0x28) and so on. */
+/**
+ * Names another algorithm in the header of a signer: Ed25519 (-19, 0x32) instead of ESP256 (-9,
+ * 0x28) and so on.
+ */
 const otherAlgorithm = (signer: Signer | undefined) => {
   if (signer === undefined) throw new Error("no such signer");
   return (bytes: Uint8Array): Uint8Array => {

@@ -1,6 +1,6 @@
 /**
- * The trust domain of world.ts: its keys, and every object as it is by default. Keys and values follow from names, so
- * that fixtures are the same in every run.
+ * The trust domain of world.ts: its keys, and every object as it is by default. Keys and values
+ * follow from names, so that fixtures are the same in every run.
  */
 import { sha256 } from "../../src/wire/digests.ts";
 import { type Signer, thumbprint } from "../../src/wire/keys.ts";

@@ -1,4 +1,7 @@
-/** Boot event logs made by hand, and a reader of them that shares nothing with the core: PFP §10.2, §10.4.5. */
+/**
+ * Boot event logs made by hand, and a reader of them that shares nothing with the core: PFP §10.2,
+ * §10.4.5.
+ */
 import { sha1 } from "@noble/hashes/legacy.js";
 import { sha256, sha384, sha512 } from "@noble/hashes/sha2.js";
 import { type Bank, concat, TPM_ALG } from "./ak.ts";

@@ -1,4 +1,7 @@
-/** The worked examples of docs/wire-format.md: small objects, made by our code from values that the page tells. */
+/**
+ * The worked examples of docs/wire-format.md: small objects, made by our code from values that the
+ * page tells.
+ */
 import { createPrivateKey } from "node:crypto";
 import { decode, encode } from "../../src/wire/cbor.ts";
 import { parseCose, signedBytes } from "../../src/wire/cose.ts";

@@ -1,4 +1,7 @@
-/** A store whose n-th write fails: lost, or done and yet reported as failed. The rest is the store beneath. */
+/**
+ * A store whose n-th write fails: lost, or done and yet reported as failed. The rest is the store
+ * beneath.
+ */
 import { type Store, StoreError, type Transaction } from "../../src/store/contract.ts";
 
 export type Fault = "lost" | "reported";

@@ -1,4 +1,7 @@
-/** A gate with a real store, log, cases and executor, in the trust domain of world.ts at its own time. */
+/**
+ * A gate with a real store, log, cases and executor, in the trust domain of world.ts at its own
+ * time.
+ */
 import { mkdtempSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";

@@ -1,4 +1,7 @@
-/** IMA lists made by hand, and their replay by @noble/hashes: ima_fs.c and ima_template_lib.c of the kernel. */
+/**
+ * IMA lists made by hand, and their replay by @noble/hashes: ima_fs.c and ima_template_lib.c of the
+ * kernel.
+ */
 import { type Bank, concat } from "./ak.ts";
 import { HASH, le32 } from "./event-logs.ts";
 

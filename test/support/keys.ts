@@ -9,7 +9,10 @@ export function seeded(name: string, length = 32): Uint8Array {
   return new Uint8Array(createHash("shake256", { outputLength: length }).update(name).digest());
 }
 
-/** A signer whose key and signatures (ECDSA by RFC 6979) follow from its name; never for anything but tests. */
+/**
+ * A signer whose key and signatures (ECDSA by RFC 6979) follow from its name; never for anything
+ * but tests.
+ */
 export interface TestSigner extends Signer {
   readonly secret: Uint8Array;
   sign(message: Uint8Array): Uint8Array;

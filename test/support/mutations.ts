@@ -7,8 +7,8 @@ const INSTEAD: readonly CborValue[] = [
 ];
 
 /**
- * Every value that differs from this one in one place: each node replaced by values of every type, each array item
- * dropped, repeated or moved, each map member dropped or renamed.
+ * Every value that differs from this one in one place: each node replaced by values of every type,
+ * each array item dropped, repeated or moved, each map member dropped or renamed.
  */
 export function* mutations(value: CborValue): Generator<CborValue> {
   yield* INSTEAD;

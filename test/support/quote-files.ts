@@ -1,4 +1,6 @@
-/** Quotes of other projects, in the forms in which they come, made into what `appraiseQuote` takes. */
+/**
+ * Quotes of other projects, in the forms in which they come, made into what `appraiseQuote` takes.
+ */
 import { createPublicKey, type KeyObject } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
@@ -82,8 +84,8 @@ export function policyOver(
 }
 
 /**
- * The PCR file of tpm2-tools: a TPML_PCR_SELECTION as it lies in memory (little-endian, 16 entries of 8 bytes), then
- * the number of TPML_DIGESTs, each a count and 8 entries of 66 bytes.
+ * The PCR file of tpm2-tools: a TPML_PCR_SELECTION as it lies in memory (little-endian, 16 entries
+ * of 8 bytes), then the number of TPML_DIGESTs, each a count and 8 entries of 66 bytes.
  */
 export function readPcrFile(file: Uint8Array, selection: ExpectedQuote["selection"]) {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);

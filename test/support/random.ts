@@ -1,4 +1,7 @@
-/** A small deterministic generator (xorshift32) for tests that walk bytes; properties use fast-check. */
+/**
+ * A small deterministic generator (xorshift32) for tests that walk bytes; properties use
+ * fast-check.
+ */
 export function seededRandom(seed: number): () => number {
   let state = seed | 0 || 1;
   return () => {

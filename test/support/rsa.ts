@@ -43,7 +43,10 @@ export function encodeSha256(digest: Uint8Array, length: number): Uint8Array {
   return hex(`0001${"ff".repeat(length - 3 - info.length / 2)}00${info}`);
 }
 
-/** What a holder of the factors can make of any encoded message, for any exponent that has an inverse. */
+/**
+ * What a holder of the factors can make of any encoded message, for any exponent that has an
+ * inverse.
+ */
 export function signEncoded(pair: RsaPair, exponent: bigint, encoded: Uint8Array): Uint8Array {
   let [a, b, x, y] = [exponent % pair.phi, pair.phi, 1n, 0n];
   while (a !== 0n) {

@@ -1,4 +1,7 @@
-/** The arithmetic of the core behind typed calls: hashes, single signatures and key checks, without a decision. */
+/**
+ * The arithmetic of the core behind typed calls: hashes, single signatures and key checks, without
+ * a decision.
+ */
 import { type Build, compile, Instance } from "./assembly.ts";
 
 export const HASHES = ["sha1", "sha256", "sha384", "sha512"] as const;

@@ -1,6 +1,7 @@
 /**
- * TPM structures taken apart into their fields and put together again, so that a test changes exactly one; and a quote
- * that `appraiseQuote` accepts, to change. Layouts: TPM 2.0 Part 2 §10.12 (TPMS_ATTEST), §12.2.4 (TPMT_PUBLIC).
+ * TPM structures taken apart into their fields and put together again, so that a test changes
+ * exactly one; and a quote that `appraiseQuote` accepts, to change. Layouts: TPM 2.0 Part 2 §10.12
+ * (TPMS_ATTEST), §12.2.4 (TPMT_PUBLIC).
  */
 import type { Quote } from "../../src/core/index.ts";
 import {
@@ -130,7 +131,9 @@ export const FLOOR = {
   firmwareVersion: CLOCK.firmwareVersion,
 };
 
-/** What is signed in place of the accepted quote, and what is presented in place of what was signed. */
+/**
+ * What is signed in place of the accepted quote, and what is presented in place of what was signed.
+ */
 export interface QuoteOverrides {
   readonly ak?: AkType;
   readonly attributes?: number;
@@ -140,7 +143,10 @@ export interface QuoteOverrides {
   readonly quote?: Partial<Quote>;
 }
 
-/** A quote by a key in the endorsement hierarchy, by default accepted with nothing but the logs unchecked. */
+/**
+ * A quote by a key in the endorsement hierarchy, by default accepted with nothing but the logs
+ * unchecked.
+ */
 export function acceptedQuote(overrides: QuoteOverrides = {}): Quote {
   const ak = softwareAk(overrides.ak, "ak", overrides.attributes);
   const banks = overrides.request?.pcrs ?? PCRS;

@@ -1,4 +1,6 @@
-/** Readers of the two formats in which signature vectors come: Wycheproof's JSON and NIST's .rsp. */
+/**
+ * Readers of the two formats in which signature vectors come: Wycheproof's JSON and NIST's .rsp.
+ */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
@@ -25,13 +27,19 @@ export function readWycheproof(dir: string, name: string): Group[] {
   return file.testGroups;
 }
 
-/** A record of an .rsp file: its fields, and the bracketed headers in force, as "name" or "name = value". */
+/**
+ * A record of an .rsp file: its fields, and the bracketed headers in force, as "name" or "name =
+ * value".
+ */
 export interface Response {
   section: string;
   fields: Record<string, string>;
 }
 
-/** Blocks of `name = value` lines. A field such as RSA's n that stands in a block alone is repeated by the caller. */
+/**
+ * Blocks of `name = value` lines. A field such as RSA's n that stands in a block alone is repeated
+ * by the caller.
+ */
 export function readResponses(path: string): Response[] {
   const responses: Response[] = [];
   let section = "";

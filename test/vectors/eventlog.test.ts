@@ -67,7 +67,10 @@ interface YamlEvent {
   readonly Digests?: readonly { readonly AlgorithmId: string; readonly Digest: string }[];
 }
 
-/** Digests and sizes as tpm2_eventlog printed them; values that its YAML lost to numbers are passed over. */
+/**
+ * Digests and sizes as tpm2_eventlog printed them; values that its YAML lost to numbers are passed
+ * over.
+ */
 function compareEvents(replay: EventLogReplay, events: readonly YamlEvent[]): void {
   expect(replay.events).toHaveLength(events.length);
   for (const [i, event] of events.entries()) {
@@ -92,7 +95,8 @@ describeVectors("tpm2-tools", (dir) => {
   test.each(logs)("%s: the events that tpm2_eventlog shows", (name) => {
     const text = textIn(folder, "expected-yaml", `${name}.yaml`);
     const { events } = parse(text, { uniqueKeys: false }) as { events: YamlEvent[] };
-    // Events of the SHA-1 format are printed as one mapping with repeated keys: nothing to compare with.
+    // Events of the SHA-1 format are printed as one mapping with repeated keys: nothing to compare
+    // with.
     if (Array.isArray(events)) compareEvents(core.replayEventLog(bytesIn(folder, name)), events);
   });
 

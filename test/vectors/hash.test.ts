@@ -1,4 +1,7 @@
-/** FIPS 180-4: NIST's CAVP files for the four hashes, SHAVS §6.2 (short messages) and §6.4 (Monte Carlo). */
+/**
+ * FIPS 180-4: NIST's CAVP files for the four hashes, SHAVS §6.2 (short messages) and §6.4 (Monte
+ * Carlo).
+ */
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { BUILDS } from "../support/assembly.ts";

@@ -1,4 +1,7 @@
-/** IMA lists of real machines, in every bank, against an independent replay and the machines' own PCR 10. */
+/**
+ * IMA lists of real machines, in every bank, against an independent replay and the machines' own
+ * PCR 10.
+ */
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { type Core, loadCore } from "../../src/core/index.ts";

@@ -1,4 +1,6 @@
-/** Boots of virtual machines with a software TPM: keys in both hierarchies, sequences over reboots. */
+/**
+ * Boots of virtual machines with a software TPM: keys in both hierarchies, sequences over reboots.
+ */
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";

@@ -1,4 +1,7 @@
-/** Whole boots: quote, event log and IMA list of one machine, over growing lists, restarts and changes. */
+/**
+ * Whole boots: quote, event log and IMA list of one machine, over growing lists, restarts and
+ * changes.
+ */
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";

@@ -1,4 +1,6 @@
-/** Quotes of real machines and of other verifiers' tests, against the expectation files beside them. */
+/**
+ * Quotes of real machines and of other verifiers' tests, against the expectation files beside them.
+ */
 import { createPublicKey, X509Certificate } from "node:crypto";
 import { join } from "node:path";
 import { decode } from "cborg";

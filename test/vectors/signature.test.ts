@@ -23,8 +23,8 @@ function point(curve: Curve, x: string, y: string): Uint8Array {
 }
 
 /**
- * Runs every test of a Wycheproof file, and returns how many were valid. "acceptable" occurs in these files once a
- * file, for a DigestInfo without its NULL, which re-encoding refuses.
+ * Runs every test of a Wycheproof file, and returns how many were valid. "acceptable" occurs in
+ * these files once a file, for a DigestInfo without its NULL, which re-encoding refuses.
  */
 function runGroups(
   groups: readonly Group[],

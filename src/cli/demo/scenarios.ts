@@ -38,7 +38,10 @@ export interface Scenario {
   /** Before the evidence is gathered, and after all is over. */
   readonly before?: (site: Site, admit: () => Promise<void>) => Promise<void>;
   readonly after?: (site: Site) => Promise<void>;
-  /** Between the core's allow and the gate's claim; `other` runs a second process with the same grant. */
+  /**
+   * Between the core's allow and the gate's claim; `other` runs a second process with the same
+   * grant.
+   */
   readonly between?: (site: Site, other: () => Promise<void>) => Promise<void>;
   /** No leaf can be written: the denial is told by the exit code alone. */
   readonly unrecorded?: true;
@@ -110,7 +113,10 @@ const agentGrant = (site: Site): GrantChange => ({
   claims: { cnf: { key: site.agent.key }, maxDepth: 1 },
 });
 
-/** The agent hands the grant on to the node, for a sub-job; `change` is what it writes against the rules. */
+/**
+ * The agent hands the grant on to the node, for a sub-job; `change` is what it writes against the
+ * rules.
+ */
 const handOn =
   (change: Partial<Link> = {}) =>
   async (grant: Uint8Array, site: Site): Promise<Elements> => {

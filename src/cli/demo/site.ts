@@ -1,4 +1,7 @@
-/** The demo's stage: a software TPM, a trust domain and a gate in a temporary folder, all of it the real thing. */
+/**
+ * The demo's stage: a software TPM, a trust domain and a gate in a temporary folder, all of it the
+ * real thing.
+ */
 import { randomBytes } from "node:crypto";
 import { mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";

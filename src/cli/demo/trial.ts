@@ -1,6 +1,7 @@
 /**
- * One trial: present what the scenario says, let the gate decide and act, and compare what is left behind (code,
- * outcome, leaves, ledger, receipt) with what must be. Nothing is judged by what was printed.
+ * One trial: present what the scenario says, let the gate decide and act, and compare what is left
+ * behind (code, outcome, leaves, ledger, receipt) with what must be. Nothing is judged by what was
+ * printed.
  */
 import { type Code, isAllowed } from "../../core/index.ts";
 import type { Asked, Decision, Ended, Gate } from "../../gate/gate.ts";

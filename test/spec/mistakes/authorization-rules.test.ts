@@ -1,4 +1,7 @@
-/** Published mistakes about what a valid authorization allows: rules that match nothing, revocation, required claims. */
+/**
+ * Published mistakes about what a valid authorization allows: rules that match nothing, revocation,
+ * required claims.
+ */
 import { describe, expect, test } from "vitest";
 import type { Code } from "../../../src/core/index.ts";
 import { type CborValue, decode } from "../../../src/wire/cbor.ts";

@@ -1,6 +1,7 @@
 /**
- * Published mistakes of authorization verifiers and of signed formats, each made here on purpose. Rows about the log
- * and the process that runs stand elsewhere; index.test.ts names the test of every row.
+ * Published mistakes of authorization verifiers and of signed formats, each made here on purpose.
+ * Rows about the log and the process that runs stand elsewhere; index.test.ts names the test of
+ * every row.
  */
 import { describe, expect, test } from "vitest";
 import type { Code } from "../../../src/core/index.ts";

@@ -1,4 +1,7 @@
-/** Our own list: the clock at exactly each bound of a case, and one beyond, at both ends. No skew anywhere. */
+/**
+ * Our own list: the clock at exactly each bound of a case, and one beyond, at both ends. No skew
+ * anywhere.
+ */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Code } from "../../../src/core/index.ts";

@@ -1,4 +1,7 @@
-/** What the tests of this folder share: one core, one trust domain, and a denial that is the same told short or long. */
+/**
+ * What the tests of this folder share: one core, one trust domain, and a denial that is the same
+ * told short or long.
+ */
 import { expect } from "vitest";
 import { type Code, loadCore, type Verdict } from "../../../src/core/index.ts";
 import { type CaseOverrides, makeWorld } from "../../support/world.ts";

@@ -1,4 +1,7 @@
-/** Every malformation of every item of every object of a case; encodings.test.ts holds a sample and the reasons. */
+/**
+ * Every malformation of every item of every object of a case; encodings.test.ts holds a sample and
+ * the reasons.
+ */
 import { expect, test } from "vitest";
 import { core } from "./denial.ts";
 import { malformations } from "./encodings.ts";

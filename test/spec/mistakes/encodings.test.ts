@@ -1,7 +1,8 @@
 /**
- * Mistakes of reading: lengths >= 2^31 and pointer wrap in 32-bit memory, -2^64 integers, duplicates inside cnf and
- * everywhere else, trailing bytes, deep nesting, floats for indexes. Each malformation of each item of each object of a
- * case is denied as malformed, never by a trap; a sample here, all of them in `test:slow`.
+ * Mistakes of reading: lengths >= 2^31 and pointer wrap in 32-bit memory, -2^64 integers,
+ * duplicates inside cnf and everywhere else, trailing bytes, deep nesting, floats for indexes. Each
+ * malformation of each item of each object of a case is denied as malformed, never by a trap; a
+ * sample here, all of them in `test:slow`.
  */
 import { describe, expect, test } from "vitest";
 import { core } from "./denial.ts";

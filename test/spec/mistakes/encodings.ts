@@ -1,10 +1,13 @@
 /**
- * Bytes that a lenient CBOR reader takes for the same value, or that a careless one chokes on: made from bytes of our
- * profile by changing one item anywhere in them.
+ * Bytes that a lenient CBOR reader takes for the same value, or that a careless one chokes on: made
+ * from bytes of our profile by changing one item anywhere in them.
  */
 import { concat, hex } from "../../support/signatures.ts";
 
-/** One item as it stands: [start, end) with a head up to `body`; members are items of an array, keys and values of a map. */
+/**
+ * One item as it stands: [start, end) with a head up to `body`; members are items of an array, keys
+ * and values of a map.
+ */
 export interface Item {
   readonly major: number;
   readonly argument: bigint;
@@ -41,7 +44,10 @@ export function* itemsIn(item: Item): Generator<Item> {
   for (const member of item.members) yield* itemsIn(member);
 }
 
-/** A head of this major type whose argument takes `width` bytes (1, 2, 4 or 8), whether it needs them or not. */
+/**
+ * A head of this major type whose argument takes `width` bytes (1, 2, 4 or 8), whether it needs
+ * them or not.
+ */
 function wideHead(major: number, argument: bigint, width: number): Uint8Array {
   const info = 24 + Math.log2(width);
   const digits = argument.toString(16).padStart(width * 2, "0");
@@ -55,7 +61,10 @@ function head(major: number, argument: bigint): Uint8Array {
   return wideHead(major, argument, width);
 }
 
-/** Lengths at which 32-bit arithmetic turns: signs, sizes, and pointers that wrap around to where they came from. */
+/**
+ * Lengths at which 32-bit arithmetic turns: signs, sizes, and pointers that wrap around to where
+ * they came from.
+ */
 const TURNS: readonly bigint[] = [
   ...[2n ** 31n - 1n, 2n ** 31n, 2n ** 32n - 1n, 2n ** 32n, 2n ** 63n, 2n ** 64n - 1n],
   ...[1n, 16n, 1_024n, 65_536n, 16_777_216n].map((back) => 2n ** 32n - back),

@@ -1,4 +1,7 @@
-/** The parts of an accepted case, each of which can be replaced as bytes without signing anything anew. */
+/**
+ * The parts of an accepted case, each of which can be replaced as bytes without signing anything
+ * anew.
+ */
 import type { Code } from "../../../src/core/index.ts";
 import {
   type CborKey,

@@ -1,6 +1,7 @@
 /**
- * Our own list: what could go wrong in this design and no other. Encodings stand in encodings.test.ts, the clock in
- * clock.test.ts, typ and tag in authorization.test.ts, claims of uses and full disks in the tests of store and faults.
+ * Our own list: what could go wrong in this design and no other. Encodings stand in
+ * encodings.test.ts, the clock in clock.test.ts, typ and tag in authorization.test.ts, claims of
+ * uses and full disks in the tests of store and faults.
  */
 import { describe, expect, test } from "vitest";
 import { type CborValue, encode } from "../../../src/wire/cbor.ts";

@@ -1,6 +1,7 @@
 /**
- * Every published or own mistake that this project tests for, and where. A row is one mistake; `absent` tells why this
- * version's code cannot make it (or the part of it that no test here covers).
+ * Every published or own mistake that this project tests for, and where. A row is one mistake;
+ * `absent` tells why this version's code cannot make it (or the part of it that no test here
+ * covers).
  */
 
 /** A file, and the title of a test or group in it. */

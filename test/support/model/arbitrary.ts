@@ -1,6 +1,7 @@
 /**
- * Chains for the model: mostly sound ones, in which each claim and field may be wrong, rarely, and alone or with
- * others. A field of a link is absent, or the least that every scope here allows, or any value that a scope can have.
+ * Chains for the model: mostly sound ones, in which each claim and field may be wrong, rarely, and
+ * alone or with others. A field of a link is absent, or the least that every scope here allows, or
+ * any value that a scope can have.
  */
 import * as fc from "fast-check";
 import { sha256 } from "../../../src/wire/digests.ts";

@@ -1,7 +1,7 @@
 /**
- * The rules of a chain a second time, slow and plain, from docs/wire-format.md and the table of checks: which codes a
- * well-formed chain earns, in the order in which they are judged. It works on claims and sets of possibilities, and
- * shares nothing with the core but the names of the codes.
+ * The rules of a chain a second time, slow and plain, from docs/wire-format.md and the table of
+ * checks: which codes a well-formed chain earns, in the order in which they are judged. It works on
+ * claims and sets of possibilities, and shares nothing with the core but the names of the codes.
  */
 import type { Code } from "../../../src/core/index.ts";
 import type { Charter, Grant, Job, Link } from "../../../src/wire/objects.ts";

@@ -1,4 +1,7 @@
-/** The model's part on scopes: which job a scope allows, and whether one scope allows more than those above it. */
+/**
+ * The model's part on scopes: which job a scope allows, and whether one scope allows more than
+ * those above it.
+ */
 import type { Code } from "../../../src/core/index.ts";
 import { sha256 } from "../../../src/wire/digests.ts";
 import type { Image, Job, Link, Scope } from "../../../src/wire/objects.ts";
@@ -45,7 +48,10 @@ function environmentCodes(listed: readonly Variable[], job: Job): Code[] {
   return fits ? codes : [...codes, "policy.environment"];
 }
 
-/** Why the scope does not allow the job. A grant that is silent allows nothing; a link leaves it to its parent. */
+/**
+ * Why the scope does not allow the job. A grant that is silent allows nothing; a link leaves it to
+ * its parent.
+ */
 export function scopeCodes(scope: Scope | LinkScope, job: Job, isGrant: boolean): Code[] {
   const codes: Code[] = [];
   const must = (holds: boolean, code: Code): void => {

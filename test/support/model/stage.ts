@@ -1,6 +1,7 @@
 /**
- * Builds cases for the model fast: governance, node and policies are signed once, elements and proofs by OpenSSL, and
- * one quote serves a whole batch of cases (its qualifyingData is the Merkle root over their requests).
+ * Builds cases for the model fast: governance, node and policies are signed once, elements and
+ * proofs by OpenSSL, and one quote serves a whole batch of cases (its qualifyingData is the Merkle
+ * root over their requests).
  */
 import { parseCose } from "../../../src/wire/cose.ts";
 import { jobDigest, objectDigest, requestDigest, statusDigest } from "../../../src/wire/digests.ts";

@@ -1,4 +1,7 @@
-/** What a denial may teach: counters become floors only where the quote is the node's that governance vouched for. */
+/**
+ * What a denial may teach: counters become floors only where the quote is the node's that
+ * governance vouched for.
+ */
 import { expect, test } from "vitest";
 import { loadCore } from "../../../src/core/index.ts";
 import { merkleRoot } from "../../../src/wire/merkle.ts";

@@ -1,4 +1,7 @@
-/** What a delegate may try with a chain, each by its name; denials.ts holds one case for each code besides. */
+/**
+ * What a delegate may try with a chain, each by its name; denials.ts holds one case for each code
+ * besides.
+ */
 import { describe, expect, test } from "vitest";
 import { type Code, loadCore } from "../../../src/core/index.ts";
 import type { Link, Scope } from "../../../src/wire/objects.ts";

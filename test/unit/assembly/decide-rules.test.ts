@@ -1,4 +1,7 @@
-/** Single rules that no published mistake names: what a class covers, what a name stands for, what a kind may not say. */
+/**
+ * Single rules that no published mistake names: what a class covers, what a name stands for, what a
+ * kind may not say.
+ */
 import { expect, test } from "vitest";
 import { loadCore } from "../../../src/core/index.ts";
 import { AK_ATTRIBUTES, softwareAk } from "../../support/ak.ts";

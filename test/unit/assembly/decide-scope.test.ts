@@ -1,4 +1,7 @@
-/** Scope against job: the core's judgement beside a slow opinion, written from docs/wire-format.md alone. */
+/**
+ * Scope against job: the core's judgement beside a slow opinion, written from docs/wire-format.md
+ * alone.
+ */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type Code, loadCore } from "../../../src/core/index.ts";

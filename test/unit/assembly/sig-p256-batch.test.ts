@@ -1,4 +1,7 @@
-/** Batches of crafted digests: the additions that random signatures never meet (P = Q, P = -Q, infinity, r + n < p). */
+/**
+ * Batches of crafted digests: the additions that random signatures never meet (P = Q, P = -Q,
+ * infinity, r + n < p).
+ */
 import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
 import { compile, Instance } from "../../support/assembly.ts";
@@ -43,8 +46,9 @@ const part = (digits: readonly bigint[], window: number, from: number, to: numbe
     .reduce((sum, digit, i) => sum + digit * 2n ** BigInt(window * (from + i)), 0n);
 
 /**
- * A valid signature in whose tree equal or opposite points meet: after three levels, the last eight windows of u·G
- * (24 of 11 bits) are added to the first eight of v·Q (of 7 bits). The key's holder picks d to make them so.
+ * A valid signature in whose tree equal or opposite points meet: after three levels, the last eight
+ * windows of u·G (24 of 11 bits) are added to the first eight of v·Q (of 7 bits). The key's holder
+ * picks d to make them so.
  */
 function collide(u: bigint, v: bigint, sign: bigint): Triple {
   const left = part(digitsOf(u, BASE_WINDOW), BASE_WINDOW, 16, 24);

@@ -1,4 +1,7 @@
-/** ECDSA P-384 by tables, against the plain path, with the additions that random signatures never meet. */
+/**
+ * ECDSA P-384 by tables, against the plain path, with the additions that random signatures never
+ * meet.
+ */
 import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
 import { compile, Instance } from "../../support/assembly.ts";
@@ -135,7 +138,8 @@ describe("sig/p384-lanes, simd", () => {
     for (const tier of TIERS) {
       const base = 2n ** BigInt(WINDOWS[tier]);
       for (const sign of [1n, -1n]) {
-        // After the entries of u·G comes the first digit of v·Q: the key's holder makes both the same point.
+        // After the entries of u·G comes the first digit of v·Q: the key's holder makes both the
+        // same point.
         const [u, v] = [2n ** 200n + 3n, 2n ** 383n + 12_345n];
         const digit = 2n * (((v - 1n) / 2n) % base) + 1n - base;
         const bad = valid(mod(sign * u * inverse(digit, n), n), u, v);

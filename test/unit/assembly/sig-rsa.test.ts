@@ -24,7 +24,8 @@ function exponentFrom(pair: RsaPair, from: bigint): bigint {
   }
 }
 
-// 2049 bits leave one bit in the top byte (EM of PSS is a byte shorter); 2056 fill the bytes, but not the limbs.
+// 2049 bits leave one bit in the top byte (EM of PSS is a byte shorter); 2056 fill the bytes, but
+// not the limbs.
 const pairs = new Map([2048, 2049, 2056, 3072].map((bits) => [bits, makeRsaPair(bits)]));
 const pairOf = (bits: number): RsaPair => pairs.get(bits) ?? makeRsaPair(bits);
 

@@ -1,4 +1,7 @@
-/** Published errors of quote verifiers, each made on purpose. The names are those under which they are known. */
+/**
+ * Published errors of quote verifiers, each made on purpose. The names are those under which they
+ * are known.
+ */
 import { describe, expect, test } from "vitest";
 import { type Code, loadCore, type Quote } from "../../../src/core/index.ts";
 import { concat, softwareAk, tpm2b, u8, u16, u32, u64 } from "../../support/ak.ts";

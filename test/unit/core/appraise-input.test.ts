@@ -1,4 +1,7 @@
-/** `appraiseQuote`: what it is given. Shapes throw, evidence never does; policies as payloads; values beside the selection. */
+/**
+ * `appraiseQuote`: what it is given. Shapes throw, evidence never does; policies as payloads;
+ * values beside the selection.
+ */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type Code, CoreError, loadCore, type Quote } from "../../../src/core/index.ts";

@@ -1,4 +1,6 @@
-/** `appraiseQuote` with logs: what a log must be for a quote to make it evidence, check by check. */
+/**
+ * `appraiseQuote` with logs: what a log must be for a quote to make it evidence, check by check.
+ */
 import { beforeAll, describe, expect, test } from "vitest";
 import { type Appraisal, type Code, type Core, loadCore } from "../../../src/core/index.ts";
 import { LIMITS } from "../../../src/limits.ts";

@@ -221,7 +221,8 @@ describe("each check", () => {
       },
       quote: { eventLog: DIGEST, policy: { pcrs: { sha256: { 16: [DIGEST] } } } },
     });
-    // PCR values that are not the quoted ones are not compared; a policy over PCR 16 is wrong whatever it holds.
+    // PCR values that are not the quoted ones are not compared; a policy over PCR 16 is wrong
+    // whatever it holds.
     expect(codes).toEqual([
       "environment.quote-key",
       "environment.quote-nonce",

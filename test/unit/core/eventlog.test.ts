@@ -1,4 +1,6 @@
-/** Boot event logs made by hand: the rules of replay one by one, and what hostile bytes may not do. */
+/**
+ * Boot event logs made by hand: the rules of replay one by one, and what hostile bytes may not do.
+ */
 import { beforeAll, describe, expect, test } from "vitest";
 import { type Core, CoreError, loadCore } from "../../../src/core/index.ts";
 import { LIMITS } from "../../../src/limits.ts";

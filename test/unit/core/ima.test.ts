@@ -1,4 +1,7 @@
-/** IMA lists made by hand: the rules of replay one by one, generated lists, and what hostile bytes may not do. */
+/**
+ * IMA lists made by hand: the rules of replay one by one, generated lists, and what hostile bytes
+ * may not do.
+ */
 import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
 import { type Core, CoreError, type ImaOptions, loadCore } from "../../../src/core/index.ts";

@@ -1,4 +1,7 @@
-/** Prepared keys and batches: the answer never depends on size, order, tier, limit, or what else is in the batch. */
+/**
+ * Prepared keys and batches: the answer never depends on size, order, tier, limit, or what else is
+ * in the batch.
+ */
 import { generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";

@@ -1,4 +1,7 @@
-/** What a delegate asks for: refused before anything is signed where the core would deny it, and accepted by it else. */
+/**
+ * What a delegate asks for: refused before anything is signed where the core would deny it, and
+ * accepted by it else.
+ */
 import { describe, expect, test } from "vitest";
 import { loadCore } from "../../../src/core/index.ts";
 import { heldBy, parseChain, policiesOf } from "../../../src/domain/chains.ts";

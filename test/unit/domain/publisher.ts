@@ -1,4 +1,7 @@
-/** Revokes grants 0, 1, 2, ... one after another, and prints each index once its revocation is durable. */
+/**
+ * Revokes grants 0, 1, 2, ... one after another, and prints each index once its revocation is
+ * durable.
+ */
 import { revoke } from "../../../src/domain/publication.ts";
 import { signersFrom } from "../../../src/domain/signers.ts";
 

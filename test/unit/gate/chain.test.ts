@@ -1,4 +1,7 @@
-/** Chains through the gate with real parts: every element's use is claimed, and the leaf's holder proves. */
+/**
+ * Chains through the gate with real parts: every element's use is claimed, and the leaf's holder
+ * proves.
+ */
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { Asked } from "../../../src/gate/gate.ts";
 import { loggedRuns, runTree } from "../../../src/log/runs.ts";

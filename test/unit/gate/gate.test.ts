@@ -1,6 +1,6 @@
 /**
- * The gate's steps with real parts: what it admits runs once, what the host itself cannot do is a denial with its own
- * code, and nothing but a genuine verdict of this gate gets through.
+ * The gate's steps with real parts: what it admits runs once, what the host itself cannot do is a
+ * denial with its own code, and nothing but a genuine verdict of this gate gets through.
  */
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";

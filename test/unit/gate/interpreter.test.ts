@@ -11,7 +11,10 @@ const parse = (text: string) => {
   return found && [found.path.toString("latin1"), found.argument?.toString("latin1") ?? null];
 };
 
-/** execve(2) alone: the exec functions of libraries hand to sh what the kernel refuses. Exits 99 where it does. */
+/**
+ * execve(2) alone: the exec functions of libraries hand to sh what the kernel refuses. Exits 99
+ * where it does.
+ */
 const EXECVE = `my $p = shift; my ($a, $e) = (pack('p2J', $p, 'last', 0), pack('J', 0));
   syscall(${process.arch === "arm64" ? 221 : 59}, $p, $a, $e); exit 99`;
 

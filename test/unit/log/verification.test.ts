@@ -55,7 +55,9 @@ beforeEach(async () => {
 });
 afterEach(() => home.remove());
 
-/** What verifyLog says of a copy of the file that `tamper` changed: null, or the code and the index. */
+/**
+ * What verifyLog says of a copy of the file that `tamper` changed: null, or the code and the index.
+ */
 async function findingOf(
   tamper: (database: DatabaseSync) => void,
   earlier?: string,
@@ -80,7 +82,10 @@ async function findingOf(
   }
 }
 
-/** Rewrites leaf, hash, every later root and the state, as one who holds everything but the log's key. */
+/**
+ * Rewrites leaf, hash, every later root and the state, as one who holds everything but the log's
+ * key.
+ */
 function rewrite(database: DatabaseSync, index: number, leaf: Leaf, signer = SIGNER): void {
   const bytes = encodeLeaf(leaf);
   database

@@ -229,7 +229,8 @@ describe("the ledger", () => {
             await transaction.raiseFloors({ ...FLOORS, timeSeconds: time });
             return transaction.claimUses(digest(100 + request), chain);
           });
-          // What is known of a request may go once all its elements have expired, not a second before.
+          // What is known of a request may go once all its elements have expired, not a second
+          // before.
           const known = (claimed.get(request) ?? -1) >= time;
           if (refusal === null) {
             expect({ dead, spent, known }).toEqual({ dead: false, spent: false, known: false });
