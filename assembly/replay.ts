@@ -21,7 +21,7 @@ import {
   paddingBytes,
   startupLocality,
 } from "./measure/eventlog";
-import { bytesLeft, entry, nextEntry, openIma, storedBytes } from "./measure/ima";
+import { Digest, bytesLeft, entry, judgeDigest, nextEntry, openIma, storedBytes } from "./measure/ima";
 import * as ima from "./measure/ima";
 import { REGISTERS, extendedIn } from "./measure/registers";
 import { hashOf } from "./tpm/algorithm";
@@ -135,14 +135,16 @@ export function replayIma(list: Span, hash: u32, stored: u32, padded: bool, reco
 }
 
 function writeEntry(record: usize, list: usize): void {
-  const mismatch = entry.isMismatch ? MISMATCH : 0;
+  const digest = judgeDigest();
+  let flags = entry.isViolation ? VIOLATION : 0;
+  if (digest == Digest.WRONG) flags |= MISMATCH;
+  if (digest == Digest.PADDED) flags |= ZERO_PADDED;
   store<u32>(record, entry.pcr);
   store<u32>(record, <u32>(ptrOf(entry.template) - list), 4);
   store<u32>(record, lenOf(entry.template), 8);
   store<u32>(record, <u32>(ptrOf(entry.body) - list), 12);
   store<u32>(record, lenOf(entry.body), 16);
-  const padded = entry.isPadded ? ZERO_PADDED : 0;
-  store<u32>(record, (entry.isViolation ? VIOLATION : 0) | mismatch | padded, 20);
+  store<u32>(record, flags, 20);
 }
 
 function count(what: usize): void {

@@ -3,7 +3,7 @@
  *
  * 1. well-formed, magic and type; 2. scheme and hash are the key's own; 3. the signature; 4. extraData is the Merkle
  * root over this request; 5. the signed selection; 6. the values are the quoted ones; 7. counters, clock, firmware;
- * 8. no log, since none can be judged yet; 9. each policy over the signed selection.
+ * 8. the logs, where there are any, replay to the quoted values; 9. each policy over the signed selection.
  */
 import { lenOf, ptrOf, same, span } from "../abi";
 import { REQUEST_DIGEST } from "../case";
@@ -14,6 +14,7 @@ import { check, deny } from "../findings";
 import { Code, limits } from "../generated";
 import * as node from "../grant/node";
 import { HashId, hash } from "../hash/hash";
+import { judgeEventLog, judgeIma } from "../measure/quoted";
 import { hasPcrFault, judgePcrs } from "../policy/pcr-rules";
 import { count as policyCount, policyAt } from "../policy/reference";
 import { attest, parseAttest } from "../tpm/attest";
@@ -40,8 +41,9 @@ export function judgeEnvironment(hasPolicies: bool): bool {
   isBound = signed && fresh && same(attest.qualifiedSigner, node.qualifiedName);
   const valued = judgeValues();
   const timely = judgeTime();
-  const logs = check(evidence.eventLog == 0, Code.ENVIRONMENT_EVENTLOG_UNSUPPORTED);
-  const lists = check(evidence.ima == 0 && context.resume == 0, Code.ENVIRONMENT_IMA_UNSUPPORTED);
+  const logs = evidence.eventLog == 0 || judgeEventLog(evidence.eventLog, valued);
+  const resumed = !check(context.resume == 0, Code.ENVIRONMENT_IMA_UNSUPPORTED);
+  const lists = !resumed && (evidence.ima == 0 || judgeIma(evidence.ima, valued));
   if (!valued || !hasPolicies) return false;
   return judgeRules() && isBound && timely && logs && lists;
 }

@@ -3,7 +3,7 @@
  * the template, template data; little-endian. All templates but the oldest, `ima`, give the length of their data.
  *
  *     openIma(list, hash, digestBytes, false);
- *     while (nextEntry()) look at `entry`;
+ *     while (nextEntry()) look at `entry`, and at judgeDigest();
  *     isFaulty, faultOffset, bytesLeft, and the PCRs of one bank in registers.ts
  *
  * A list is text until a quoted PCR equals its replay. The template digest in it is never extended: what a bank was
@@ -26,15 +26,22 @@ const NAME_MAX: u32 = 255;
 const GRAPH_MIN: u8 = 0x21;
 const GRAPH_MAX: u8 = 0x7e;
 
+/** What the template digest of an entry is. */
+export const enum Digest {
+  /** That of the data, or a violation's. */
+  OWN,
+  /** The SHA-1 of the data, filled up with zeros to the width of a larger bank. */
+  PADDED,
+  WRONG,
+}
+
 @unmanaged
 export class ImaEntry {
   pcr: u32;
   /** The template digest is all zero: a file changed while it was measured, and what was extended is 0xFF. */
   isViolation: bool;
-  /** The template digest is not that of the data, nor its SHA-1 filled up with zeros. */
-  isMismatch: bool;
-  /** The template digest is the SHA-1 of the data, filled up with zeros to the width of a larger bank. */
-  isPadded: bool;
+  /** Address of the template digest in the list. */
+  digest: usize;
   /** Name of the template. */
   template: Span;
   /** What the template digest covers; of the legacy template a copy that the next entry overwrites. */
@@ -63,7 +70,7 @@ const READER = changetype<TpmReader>(memory.data(TPM_READER_BYTES, 8));
 const LEGACY_DATA = memory.data(276, 8);
 const ZEROS = memory.data(64, 8);
 const ONES = memory.data(64, 8);
-/** Of the data: by the bank's hash, and SHA-1 with zeros behind it. */
+/** Of the data: by the bank's hash, by that of the template digests, and SHA-1 with zeros behind it. */
 const DIGEST = memory.data(64, 8);
 const STORED = memory.data(64, 8);
 const SHA1 = memory.data(64, 8);
@@ -125,7 +132,7 @@ export function nextEntry(): bool {
   if (isFaulty || bytesLeft != 0 || r.at == r.end) return false;
   const at = r.at;
   entry.pcr = r.little32();
-  const stored = r.take(storedBytes);
+  entry.digest = ptrOf(r.take(storedBytes));
   const nameBytes = r.little32();
   let sound = r.faulty || (entry.pcr < REGISTERS_MAX && nameBytes != 0 && nameBytes <= NAME_MAX);
   entry.template = r.take(nameBytes);
@@ -145,7 +152,7 @@ export function nextEntry(): bool {
     bytesLeft = <u32>(r.end - at);
     return false;
   }
-  judge(ptrOf(stored));
+  entry.isViolation = memory.compare(entry.digest, ZEROS, storedBytes) == 0;
   extend(bank, entry.pcr, extended());
   return true;
 }
@@ -166,27 +173,23 @@ function readLegacy(r: TpmReader): bool {
   return true;
 }
 
-/** Compares the template digest with the data. */
-function judge(stored: usize): void {
-  entry.isMismatch = false;
-  entry.isPadded = false;
-  entry.isViolation = memory.compare(stored, ZEROS, storedBytes) == 0;
-  if (entry.isViolation) return;
-  hashAll(storedHash, ptrOf(entry.data), lenOf(entry.data), STORED);
-  if (memory.compare(stored, STORED, storedBytes) == 0) return;
-  hashAll(HashId.SHA1, ptrOf(entry.data), lenOf(entry.data), SHA1);
-  entry.isPadded = memory.compare(stored, SHA1, storedBytes) == 0;
-  entry.isMismatch = !entry.isPadded;
-}
-
 /** What the bank was extended with. */
 function extended(): usize {
   if (entry.isViolation) return ONES;
-  if (isZeroPadded) {
-    hashAll(HashId.SHA1, ptrOf(entry.data), lenOf(entry.data), SHA1);
-    return SHA1;
+  const to = isZeroPadded ? SHA1 : DIGEST;
+  hashAll(isZeroPadded ? <u32>HashId.SHA1 : bank, ptrOf(entry.data), lenOf(entry.data), to);
+  return to;
+}
+
+/** Compares the template digest of the entry read last with its data. It decides nothing: it is no part of the replay. */
+export function judgeDigest(): Digest {
+  if (entry.isViolation) return Digest.OWN;
+  let own = DIGEST;
+  if (storedHash != bank || isZeroPadded) {
+    own = STORED;
+    hashAll(storedHash, ptrOf(entry.data), lenOf(entry.data), STORED);
   }
-  if (bank == storedHash) return STORED;
-  hashAll(bank, ptrOf(entry.data), lenOf(entry.data), DIGEST);
-  return DIGEST;
+  if (memory.compare(entry.digest, own, storedBytes) == 0) return Digest.OWN;
+  hashAll(HashId.SHA1, ptrOf(entry.data), lenOf(entry.data), SHA1);
+  return memory.compare(entry.digest, SHA1, storedBytes) == 0 ? Digest.PADDED : Digest.WRONG;
 }

@@ -40,9 +40,9 @@ let isMismatch: bool = false;
 /**
  * Judges a boot event log:
  * 1. It parses as a whole (EVENTLOG_MALFORMED).
- * 2. Every quoted PCR without events is as a reset leaves it (EVENTLOG_MISSING), PCR 10 apart, which is IMA's.
- * 3. Every quoted PCR with events is their replay, bank by bank (EVENTLOG_MISMATCH),
- * 4. and there is at least one (EVENTLOG_UNCOVERED): a log that nothing was compared with is no evidence.
+ * 2. It has events of a quoted PCR (EVENTLOG_UNCOVERED): a log that nothing was compared with is no evidence.
+ * 3. Every quoted PCR without events is as a reset leaves it (EVENTLOG_MISSING), PCR 10 apart, which is IMA's.
+ * 4. Every quoted PCR with events is their replay, bank by bank (EVENTLOG_MISMATCH).
  * Without bound values only the first is judged.
  */
 export function judgeEventLog(log: Span, bound: bool): bool {
@@ -56,9 +56,9 @@ export function judgeEventLog(log: Span, bound: bool): bool {
     while (nextEvent()) {}
     compareAll();
   }
+  const covered = check(isCompared, Code.ENVIRONMENT_EVENTLOG_UNCOVERED);
   const explained = check(!isMissing, Code.ENVIRONMENT_EVENTLOG_MISSING);
-  const equal = check(!isMismatch, Code.ENVIRONMENT_EVENTLOG_MISMATCH);
-  return check(isCompared, Code.ENVIRONMENT_EVENTLOG_UNCOVERED) && explained && equal;
+  return check(!isMismatch, Code.ENVIRONMENT_EVENTLOG_MISMATCH) && covered && explained;
 }
 
 function compareAll(): void {

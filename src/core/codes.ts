@@ -333,12 +333,12 @@ export const CODES = {
     "Update the TPM's firmware.",
   ),
   "environment.eventlog-unsupported": row(
-    "A boot event log or a rule over it was presented; this version judges PCR values only.",
-    "Present evidence and policies without event logs.",
+    "A policy has rules over the boot event log; this version judges PCR values only.",
+    "Activate policies without event-log rules.",
   ),
   "environment.ima-unsupported": row(
-    "An IMA list or a rule over it was presented; this version judges PCR values only.",
-    "Present evidence and policies without IMA lists.",
+    "A policy has rules over the IMA list, or a list continues another; neither is judged yet.",
+    "Activate policies without IMA rules, and present whole lists.",
   ),
   "environment.eventlog-malformed": row("The boot event log does not parse.", AGENT),
   "environment.eventlog-uncovered": row(

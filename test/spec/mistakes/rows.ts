@@ -122,7 +122,7 @@ const ATTESTATION_ROWS: readonly Row[] = [
     NO_LOGS,
     ...at(
       ATTESTATION,
-      "GHSA-9r4w-jg96-92mv: vendor bytes in the log header: no log is believed, whatever it says",
+      "GHSA-9r4w-jg96-92mv: vendor bytes in the log header become no events and no digests",
     ),
   ),
   named("CVE-2024-29038, CVE-2024-29040: TPMS_ATTEST magic unchecked", ATTESTATION),
