@@ -39,8 +39,7 @@ import { testSigner } from "../support/keys.ts";
 
 const signer = testSigner("enroller");
 const logKey = testSigner("log").key;
-const NOW = new Date();
-const seconds = Math.floor(NOW.getTime() / 1000);
+const seconds = Math.floor(Date.now() / 1000);
 const grant = {
   labels: ["web"],
   statusIndex: 7,
@@ -55,6 +54,7 @@ let first: SoftwareTpm;
 let second: SoftwareTpm;
 let folder: string;
 let enroller: Enroller;
+let now: Date; // once the machines are made: they may be younger than this file
 
 function enrollerWith(options: Partial<EnrollerOptions> = {}): Enroller {
   const { root, issuer } = machines;
@@ -78,6 +78,7 @@ async function refusal(promise: Promise<unknown>): Promise<string> {
 
 beforeAll(async () => {
   machines = await preparedMachines();
+  now = new Date();
   const [one = "", two = ""] = machines.states;
   first = await SoftwareTpm.start({ template: one });
   second = await SoftwareTpm.start({ template: two });
@@ -95,7 +96,7 @@ describe("enrollment", () => {
   test("gives a node credential, and the machine then quotes with the enrolled key", async () => {
     const akFile = join(folder, "ak");
     await using node = await NodeEnrollment.begin({ tpm: first.uri, logKey });
-    const pending = await enroller.challenge(node.request, NOW);
+    const pending = await enroller.challenge(node.request, now);
     const answer = await node.answer(pending.challenge);
     const bytes = await enroller.issue(pending, answer, grant);
     await writeAkFile(akFile, node.blob);
@@ -140,10 +141,10 @@ describe("enrollment", () => {
   test("an allowlisted EK needs no certificate, and the credential says so", async () => {
     await using node = await NodeEnrollment.begin({ tpm: first.uri, logKey });
     const request = { ...node.request, ekCertificate: null };
-    expect(await refusal(enroller.challenge(request, NOW))).toBe("enroll.certificate-missing");
+    expect(await refusal(enroller.challenge(request, now))).toBe("enroll.certificate-missing");
     const digest = createHash("sha256").update(request.ekPublic).digest("hex");
     const lenient = enrollerWith({ allowedEks: new Set([digest]) });
-    const pending = await lenient.challenge(request, NOW);
+    const pending = await lenient.challenge(request, now);
     expect(pending.akName).toEqual(computeName(request.akPublic));
   });
 });
@@ -152,13 +153,13 @@ describe("what the enroller refuses", () => {
   test("CVE-2021-3406: an EK certificate whose chain leads to no configured root", async () => {
     await using node = await NodeEnrollment.begin({ tpm: first.uri, logKey });
     const other = enrollerWith({ roots: [machines.issuer], intermediates: [] });
-    expect((await other.challenge(node.request, NOW)).akName).toBeDefined();
+    expect((await other.challenge(node.request, now)).akName).toBeDefined();
     const noIssuer = enrollerWith({ intermediates: [] });
-    expect(await refusal(noIssuer.challenge(node.request, NOW))).toBe(
+    expect(await refusal(noIssuer.challenge(node.request, now))).toBe(
       "enroll.certificate-untrusted",
     );
     const noRoots = enrollerWith({ roots: [] });
-    expect(await refusal(noRoots.challenge(node.request, NOW))).toBe("enroll.roots");
+    expect(await refusal(noRoots.challenge(node.request, now))).toBe("enroll.roots");
     const long = new Date("2001-01-01");
     expect(await refusal(enroller.challenge(node.request, long))).toBe(
       "enroll.certificate-expired",
@@ -173,7 +174,7 @@ describe("what the enroller refuses", () => {
       const changed = ekCertificate.slice();
       changed[at] = (changed[at] ?? 0) ^ 1;
       const request = { ...node.request, ekCertificate: changed };
-      expect(await refusal(enroller.challenge(request, NOW)), `byte ${at}`).toMatch(
+      expect(await refusal(enroller.challenge(request, now)), `byte ${at}`).toMatch(
         /^enroll\.cert/,
       );
     }
@@ -183,14 +184,14 @@ describe("what the enroller refuses", () => {
     await using a = await NodeEnrollment.begin({ tpm: first.uri, logKey });
     await using b = await NodeEnrollment.begin({ tpm: second.uri, logKey });
     const mixed = { ...a.request, ekCertificate: b.request.ekCertificate };
-    expect(await refusal(enroller.challenge(mixed, NOW))).toBe("enroll.certificate-key");
+    expect(await refusal(enroller.challenge(mixed, now))).toBe("enroll.certificate-key");
     const moved = { ...a.request, ekPublic: b.request.ekPublic };
-    expect(await refusal(enroller.challenge(moved, NOW))).toBe("enroll.certificate-key");
+    expect(await refusal(enroller.challenge(moved, now))).toBe("enroll.certificate-key");
   });
 
   test("CVE-2022-1053: one AK challenged, another used", async () => {
     await using node = await NodeEnrollment.begin({ tpm: first.uri, logKey });
-    const pending = await enroller.challenge(node.request, NOW);
+    const pending = await enroller.challenge(node.request, now);
     const answer = await node.answer(pending.challenge);
     await node.close();
     await using tpm = await openTpm(first.uri);
@@ -217,13 +218,13 @@ describe("what the enroller refuses", () => {
   test("a challenge for one machine answered by another", async () => {
     await using a = await NodeEnrollment.begin({ tpm: first.uri, logKey });
     await using b = await NodeEnrollment.begin({ tpm: second.uri, logKey });
-    const pending = await enroller.challenge(a.request, NOW);
+    const pending = await enroller.challenge(a.request, now);
     await expect(b.answer(pending.challenge)).rejects.toThrow(/^TPM2_ActivateCredential failed/);
   });
 
   test("CVE-2023-38201: a wrong secret, also when everything else is right", async () => {
     await using node = await NodeEnrollment.begin({ tpm: first.uri, logKey });
-    const pending = await enroller.challenge(node.request, NOW);
+    const pending = await enroller.challenge(node.request, now);
     const answer = await node.answer(pending.challenge);
     const secret = answer.secret.map((byte, i) => (i === 31 ? byte ^ 1 : byte));
     expect(await refusal(enroller.issue(pending, { ...answer, secret }, grant))).toBe(
@@ -235,7 +236,7 @@ describe("what the enroller refuses", () => {
 
   test("an answer is good once, and only for what challenge() made", async () => {
     await using node = await NodeEnrollment.begin({ tpm: first.uri, logKey });
-    const pending = await enroller.challenge(node.request, NOW);
+    const pending = await enroller.challenge(node.request, now);
     const answer = await node.answer(pending.challenge);
     const alike = { ...pending };
     expect(await refusal(enroller.issue(alike, answer, grant))).toBe("enroll.challenge");
@@ -246,7 +247,7 @@ describe("what the enroller refuses", () => {
   test("an attestation that signs another request: the log key cannot be exchanged", async () => {
     await using node = await NodeEnrollment.begin({ tpm: first.uri, logKey });
     const request: EnrollmentRequest = { ...node.request, logKey: testSigner("thief").key };
-    const pending = await enroller.challenge(request, NOW);
+    const pending = await enroller.challenge(request, now);
     const answer = await node.answer(pending.challenge);
     expect(await refusal(enroller.issue(pending, answer, grant))).toBe("enroll.attestation");
   });
@@ -259,7 +260,7 @@ describe("what the enroller refuses", () => {
       (attest: Uint8Array) => attest.slice(0, -1),
       (attest: Uint8Array) => Uint8Array.of(...attest, 0),
     ]) {
-      const pending = await enroller.challenge(node.request, NOW);
+      const pending = await enroller.challenge(node.request, now);
       const answer = await node.answer(pending.challenge);
       const changed = { ...answer, attest: change(answer.attest) };
       expect(await refusal(enroller.issue(pending, changed, grant))).toBe("enroll.attestation");
@@ -268,7 +269,7 @@ describe("what the enroller refuses", () => {
 
   test("an attestation of the right key and request that is no quote", async () => {
     await using node = await NodeEnrollment.begin({ tpm: first.uri, logKey });
-    const pending = await enroller.challenge(node.request, NOW);
+    const pending = await enroller.challenge(node.request, now);
     await node.close();
     await using tpm = await openTpm(first.uri);
     const { key: ek } = await findEndorsementKey(tpm);
@@ -283,8 +284,8 @@ describe("what the enroller refuses", () => {
     await using a = await NodeEnrollment.begin({ tpm: first.uri, logKey });
     await using b = await NodeEnrollment.begin({ tpm: second.uri, logKey });
     const [one, two] = [
-      await enroller.challenge(a.request, NOW),
-      await enroller.challenge(b.request, NOW),
+      await enroller.challenge(a.request, now),
+      await enroller.challenge(b.request, now),
     ];
     expect(one.ueid).not.toEqual(two.ueid);
     const issued = await enroller.issue(two, await b.answer(two.challenge), grant);
@@ -295,7 +296,7 @@ describe("what the enroller refuses", () => {
     await using node = await NodeEnrollment.begin({ tpm: first.uri, logKey });
     const enrolled = new Uint8Array(34).fill(1);
     const again = async (replace: boolean): Promise<Uint8Array> => {
-      const pending = await enroller.challenge(node.request, NOW);
+      const pending = await enroller.challenge(node.request, now);
       const answer = await node.answer(pending.challenge);
       return enroller.issue(pending, answer, { ...grant, enrolled, replace });
     };
@@ -324,7 +325,7 @@ describe("keys that are no attestation keys", () => {
     const view = new DataView(area.buffer);
     view.setUint32(4, view.getUint32(4) ^ bits);
     const request = { ...node.request, akPublic: area };
-    expect(await refusal(enroller.challenge(request, NOW))).toBe("enroll.ak");
+    expect(await refusal(enroller.challenge(request, now))).toBe("enroll.ak");
     expect(change(bits).objectAttributes).not.toBe(akTemplate("ecc").objectAttributes);
   });
 
@@ -332,10 +333,10 @@ describe("keys that are no attestation keys", () => {
     await using node = await NodeEnrollment.begin({ tpm: first.uri, logKey });
     const { request } = node;
     for (const akPublic of [request.ekPublic, request.akPublic.slice(0, -1), Uint8Array.of(0)]) {
-      expect(await refusal(enroller.challenge({ ...request, akPublic }, NOW))).toBe("enroll.ak");
+      expect(await refusal(enroller.challenge({ ...request, akPublic }, now))).toBe("enroll.ak");
     }
     const swapped = { ...request, ekPublic: request.akPublic };
-    expect(await refusal(enroller.challenge(swapped, NOW))).toBe("enroll.ek");
+    expect(await refusal(enroller.challenge(swapped, now))).toBe("enroll.ek");
   });
 
   test("an AK in the storage hierarchy activates; its qualified name gives it away", async () => {
@@ -360,7 +361,7 @@ describe("keys that are no attestation keys", () => {
       logKey,
       nvIndexName: null,
     };
-    const pending = await enroller.challenge(request, NOW);
+    const pending = await enroller.challenge(request, now);
     const secret = await activate(tpm, { ek, ak }, pending.challenge);
     const signed = await quote(tpm, ak, enrollmentDigest(request, secret), []);
     expect(await refusal(enroller.issue(pending, { secret, ...signed }, grant))).toBe(
