@@ -5,16 +5,18 @@ import type { Command } from "commander";
 import { nowSeconds } from "../clock.ts";
 import { type Domain, loadDomain } from "../domain/domain.ts";
 import { createFile } from "../domain/files.ts";
-import { classQuorum, type IssuedGrant, issueGrant } from "../domain/grants.ts";
+import { classQuorum, type IssuedGrant, issueGrant, proposeGrant } from "../domain/grants.ts";
 import { signersAtHand } from "../domain/signers.ts";
 import { sha256 } from "../wire/digests.ts";
+import { draftObject } from "../wire/draft.ts";
 import { Field, parseYaml } from "./document.ts";
+import { writeDraft } from "./draft-files.ts";
 import { UsageError } from "./error.ts";
 import { readGrantDocument } from "./grant-document.ts";
 import { readInput } from "./input-file.ts";
 import { loadNode } from "./node-files.ts";
 import { hex, isoTime, type Json, pairs } from "./print.ts";
-import { addSignerOption, type SignerOptions, signersOf } from "./publishing.ts";
+import { addSignerOption, FOR_SIGNING, type SignerOptions, signersOf } from "./publishing.ts";
 import type { Session } from "./session.ts";
 import { collect } from "./values.ts";
 import { defineVerb } from "./verb.ts";
@@ -47,6 +49,7 @@ interface Options extends SignerOptions {
   readonly attribution?: string;
   readonly decision?: string;
   readonly out?: string;
+  readonly forSigning?: string;
 }
 
 const DOCUMENT_BYTES_MAX = 1_048_576;
@@ -81,7 +84,8 @@ function setup(command: Command): void {
     .option("--ticket <name>", "recorded in the grant")
     .option("--attribution <name>", "recorded in the grant")
     .option("--decision <who>", "local or plane: who must decide")
-    .option("--out <file>", "also write the grant there (mode 0600)");
+    .option("--out <file>", "also write the grant there (mode 0600)")
+    .option("--for-signing <file>", FOR_SIGNING);
   addSignerOption(command, "authority");
 }
 
@@ -214,9 +218,23 @@ async function run(session: Session, options: Options, [file]: string[]): Promis
   });
   const { keys } = classQuorum(domain, request.class);
   const validation = { digest: sha256(bytes), validator: VALIDATOR };
+  const governance = await signersAtHand(domain.layout, "governance");
+  if (options.forSigning !== undefined) {
+    const issuance = { governance, nowSeconds: nowSeconds() };
+    const claims = await proposeGrant(domain, { ...request, validation }, issuance);
+    const proposal = await writeDraft(options.forSigning, draftObject("grant", claims));
+    session.tell({ proposal, statusIndex: claims.statusIndex }, [
+      ...pairs([
+        ["proposal", proposal],
+        ["status index", String(claims.statusIndex)],
+      ]),
+      `next: portcullis governance show ${proposal}`,
+    ]);
+    return;
+  }
   const issuance = {
     signers: await signersOf(domain, "authority", keys, options),
-    governance: await signersAtHand(domain.layout, "governance"),
+    governance,
     nowSeconds: nowSeconds(),
   };
   const issued = await issueGrant(domain, { ...request, validation }, issuance);
@@ -247,7 +265,7 @@ export function register(program: Command): void {
     ],
     notes: [
       "JSON: {file, domain, digest, statusIndex, class, subject, notBefore, expires, uses, " +
-        "policies}",
+        "policies}; with --for-signing {proposal, statusIndex}",
     ],
     setup,
     run,

@@ -3,28 +3,26 @@ import type { Command } from "commander";
 import { setFreeze } from "../domain/publication.ts";
 import type { Snapshot } from "../wire/objects.ts";
 import {
-  addSignerOption,
+  addPublishOptions,
   PUBLISHED_NOTE,
-  publicationOf,
-  publishedLines,
-  publishedShape,
-  type SignerOptions,
+  type PublishOptions,
+  publishAndTell,
 } from "./publishing.ts";
 import type { Session } from "./session.ts";
 import { defineVerb } from "./verb.ts";
 
-interface Options extends SignerOptions {
+interface Options extends PublishOptions {
   readonly all?: true;
 }
 
-async function publishFreeze(
+function publishFreeze(
   session: Session,
   options: Options,
   freeze: Snapshot["freeze"],
 ): Promise<void> {
-  const home = session.home();
-  const domain = await setFreeze(home.path, await publicationOf(home, options), freeze);
-  session.tell(publishedShape(domain), publishedLines(domain));
+  return publishAndTell(session, options, (path, publication) =>
+    setFreeze(path, publication, freeze),
+  );
 }
 
 export function register(program: Command): void {
@@ -33,8 +31,7 @@ export function register(program: Command): void {
     summary: "publish a snapshot under which no job starts",
     examples: ["portcullis freeze", "portcullis freeze --all"],
     notes: [PUBLISHED_NOTE],
-    setup: (command) =>
-      addSignerOption(command, "governance").option("--all", "end running leases as well"),
+    setup: (command) => addPublishOptions(command).option("--all", "end running leases as well"),
     run: (session, options) => publishFreeze(session, options, options.all ? "all" : "new"),
   });
   defineVerb<Options>(program, {
@@ -42,7 +39,7 @@ export function register(program: Command): void {
     summary: "publish a snapshot under which jobs start again",
     examples: ["portcullis unfreeze"],
     notes: [PUBLISHED_NOTE],
-    setup: (command) => addSignerOption(command, "governance"),
+    setup: (command) => addPublishOptions(command),
     run: (session, options) => publishFreeze(session, options, "none"),
   });
 }

@@ -3,7 +3,6 @@
  * what came of it.
  */
 import type { Command } from "commander";
-import { nowSeconds } from "../clock.ts";
 import {
   type Code,
   FAMILIES,
@@ -15,12 +14,12 @@ import { policiesOf, type UnverifiedChain } from "../domain/chains.ts";
 import { readBounded } from "../domain/files.ts";
 import { Layout } from "../domain/layout.ts";
 import { gatherGovernance } from "../domain/materials.ts";
-import { encodeCase, parseSubject } from "../gate/case.ts";
 import { LIMITS } from "../limits.ts";
 import { familyOf, loggedRuns, type PlacedRun, runTree } from "../log/runs.ts";
 import { openSqliteStore } from "../store/sqlite.ts";
 import { thumbprint } from "../wire/keys.ts";
 import { type Grant, type Link, showClaims } from "../wire/objects.ts";
+import { caseAround } from "./case-around.ts";
 import { readChain } from "./delegate.ts";
 import { UsageError } from "./error.ts";
 import type { Home } from "./home.ts";
@@ -93,11 +92,8 @@ async function show(session: Session, _options: object, [file = ""]: string[]): 
   ]);
 }
 
-/**
- * A case around the chain: no job, no quote, no proof. What depends on those is denied, and not
- * told.
- */
-async function caseAround(home: Home, chain: UnverifiedChain): Promise<Uint8Array> {
+/** The case around the chain as this machine would be asked now. */
+async function caseHere(home: Home, chain: UnverifiedChain): Promise<Uint8Array> {
   const store = openSqliteStore(home.state);
   try {
     const floors = await store.floors();
@@ -112,16 +108,7 @@ async function caseAround(home: Home, chain: UnverifiedChain): Promise<Uint8Arra
     const credential = await readBounded(nodeFiles(home).credential, LIMITS.policyBytes);
     const node = credential ?? new Uint8Array(0);
     const materials = { ...files, elements: chain.elements, node };
-    const subject = parseSubject(materials, null);
-    const held = {
-      floors,
-      counters: null,
-      uses: await store.uses(subject.elements),
-      nonce: new Uint8Array(32),
-      nowSeconds: nowSeconds(),
-      parentRun: null,
-    };
-    return encodeCase(subject, held, materials, new Uint8Array(0), null, null);
+    return await caseAround(materials, floors, (elements) => store.uses(elements));
   } finally {
     await store.close();
   }
@@ -129,7 +116,7 @@ async function caseAround(home: Home, chain: UnverifiedChain): Promise<Uint8Arra
 
 async function verify(session: Session, _options: object, [file = ""]: string[]): Promise<number> {
   const chain = await readChain(file);
-  const bytes = await caseAround(session.home(), chain);
+  const bytes = await caseHere(session.home(), chain);
   const verdict = (await loadCore()).decide(bytes, { explain: true });
   const codes = verdict.codes.filter(
     (code) => isJudged(familyOfCode(code)) || CHAIN_CODES.includes(code),

@@ -2,29 +2,36 @@
 import type { Command } from "commander";
 import { nowSeconds } from "../clock.ts";
 import { type Domain, type HeldPolicy, loadDomain, loadPolicies } from "../domain/domain.ts";
-import { type PcrValues, policyQuorum, signPolicy } from "../domain/policies.ts";
+import { draftPolicy, type PcrValues, policyQuorum, signPolicy } from "../domain/policies.ts";
 import { activatePolicy, deactivatePolicy } from "../domain/publication.ts";
+import { draftObject } from "../wire/draft.ts";
 import { showClaims } from "../wire/objects.ts";
 import { registerCapture } from "./capture.ts";
 import { type Field, parseYaml } from "./document.ts";
+import { writeDraft } from "./draft-files.ts";
 import { UsageError } from "./error.ts";
 import { readInput } from "./input-file.ts";
 import { hex, isoTime, type Json, pairs } from "./print.ts";
 import {
+  addPublishOptions,
   addSignerOption,
+  FOR_SIGNING,
   PUBLISHED_NOTE,
-  publicationOf,
-  publishedLines,
-  publishedShape,
+  type PublishOptions,
+  publishAndTell,
   type SignerOptions,
   signersOf,
 } from "./publishing.ts";
 import type { Session } from "./session.ts";
 import { defineFamily, defineVerb } from "./verb.ts";
 
-interface ChoiceOptions extends SignerOptions {
+interface ChoiceOptions extends PublishOptions {
   readonly digest?: string;
   readonly replace?: true;
+}
+
+interface SignOptions extends SignerOptions {
+  readonly forSigning?: string;
 }
 
 const DOCUMENT_BYTES_MAX = 4_194_304;
@@ -88,10 +95,10 @@ async function chosen(domain: Domain, name: string, prefix: string | undefined) 
 async function activate(session: Session, options: ChoiceOptions, [name = ""]: string[]) {
   const home = session.home();
   const { digest } = await chosen(await loadDomain(home.path), name, options.digest);
-  const publication = await publicationOf(home, options);
   const replace = { replace: options.replace === true };
-  const domain = await activatePolicy(home.path, publication, { name, digest }, replace);
-  session.tell(publishedShape(domain), publishedLines(domain));
+  await publishAndTell(session, options, (path, publication) =>
+    activatePolicy(path, publication, { name, digest }, replace),
+  );
 }
 
 async function deactivate(session: Session, options: ChoiceOptions, [name = ""]: string[]) {
@@ -100,9 +107,9 @@ async function deactivate(session: Session, options: ChoiceOptions, [name = ""]:
     options.digest === undefined
       ? null
       : (await chosen(await loadDomain(home.path), name, options.digest)).digest;
-  const publication = await publicationOf(home, options);
-  const domain = await deactivatePolicy(home.path, publication, { name, digest });
-  session.tell(publishedShape(domain), publishedLines(domain));
+  await publishAndTell(session, options, (path, publication) =>
+    deactivatePolicy(path, publication, { name, digest }),
+  );
 }
 
 function pcrsOf(field: Field): PcrValues {
@@ -121,7 +128,7 @@ function pcrsOf(field: Field): PcrValues {
   return values;
 }
 
-async function sign(session: Session, options: SignerOptions, [file = ""]: string[]) {
+async function sign(session: Session, options: SignOptions, [file = ""]: string[]) {
   const domain = await loadDomain(session.home().path);
   const document = parseYaml(await readInput(file, DOCUMENT_BYTES_MAX), file);
   const fields = document.record(POLICY_NAMES);
@@ -134,6 +141,12 @@ async function sign(session: Session, options: SignerOptions, [file = ""]: strin
     ...(version && { version: version.count(0, Number.MAX_SAFE_INTEGER) }),
     ...(firmware && { firmwareVersionMin: firmwareOf(firmware) }),
   };
+  if (options.forSigning !== undefined) {
+    const claims = await draftPolicy(domain, request, nowSeconds());
+    const proposal = await writeDraft(options.forSigning, draftObject("policy", claims));
+    session.tell({ proposal }, [`next: portcullis governance show ${proposal}`]);
+    return;
+  }
   const signers = await signersOf(domain, "policy", policyQuorum(domain).keys, options);
   const signed = await signPolicy(domain, request, signers, nowSeconds());
   const digest = hex(signed.digest);
@@ -170,17 +183,19 @@ export function register(program: Command): void {
     setup: (command) => command.argument("[name]", name),
     run: show,
   });
-  defineVerb<SignerOptions>(family, {
+  defineVerb<SignOptions>(family, {
     name: "sign",
     summary: "sign a policy that is written in YAML",
     examples: ["portcullis policy sign base.yaml"],
     notes: [
       "The document: {name, version, pcrs: {sha256: {0: <hex>, 7: [<hex>, <hex>]}}, " +
         "firmware-version-min}; version and the last are optional.",
-      "JSON: {name, version, digest, file}",
+      "JSON: {name, version, digest, file}; with --for-signing {proposal}",
     ],
     setup: (command) =>
-      addSignerOption(command, "policy").argument("<document>", "the policy in YAML"),
+      addSignerOption(command, "policy")
+        .argument("<document>", "the policy in YAML")
+        .option("--for-signing <file>", FOR_SIGNING),
     run: sign,
   });
   defineVerb<ChoiceOptions>(family, {
@@ -189,7 +204,7 @@ export function register(program: Command): void {
     examples: ["portcullis policy activate base", "portcullis policy activate base --replace"],
     notes: [PUBLISHED_NOTE],
     setup: (command) =>
-      addSignerOption(command, "governance")
+      addPublishOptions(command)
         .argument("<name>", name)
         .option(...prefix)
         .option("--replace", "instead of the alternatives that are active now"),
@@ -201,7 +216,7 @@ export function register(program: Command): void {
     examples: ["portcullis policy deactivate base"],
     notes: [PUBLISHED_NOTE],
     setup: (command) =>
-      addSignerOption(command, "governance")
+      addPublishOptions(command)
         .argument("<name>", name)
         .option(...prefix),
     run: deactivate,

@@ -1,4 +1,5 @@
 /** What the verbs that publish a snapshot share: whose keys sign it, and what is told of it. */
+import { resolve } from "node:path";
 import type { Command } from "commander";
 import { nowSeconds } from "../clock.ts";
 import { type Domain, loadDomain } from "../domain/domain.ts";
@@ -7,8 +8,11 @@ import type { Publication } from "../domain/publication.ts";
 import { requireMembers, signersAtHand, signersFrom } from "../domain/signers.ts";
 import type { Signer } from "../wire/keys.ts";
 import type { CoseKey } from "../wire/objects.ts";
+import { readUnder, writeSnapshotDraft } from "./draft-files.ts";
+import { UsageError } from "./error.ts";
 import type { Home } from "./home.ts";
 import { hex, isoTime, type Json, pairs, span } from "./print.ts";
+import type { Session } from "./session.ts";
 import { collect } from "./values.ts";
 
 export interface SignerOptions {
@@ -37,21 +41,78 @@ export async function signersOf(
   return signers;
 }
 
-export async function publicationOf(
-  home: Home,
-  options: SignerOptions & { readonly lifetime?: number },
-): Promise<Publication> {
+/** Options of the verbs that publish a snapshot, or only propose it. */
+export interface PublishOptions extends SignerOptions {
+  readonly lifetime?: number;
+  /** Where the snapshot goes, unsigned, instead of being published. */
+  readonly forSigning?: string;
+  /** A proposed charter that it is to stand under. */
+  readonly under?: string;
+}
+
+export const FOR_SIGNING =
+  "write it there unsigned, for `governance sign`, where the keys lie elsewhere";
+
+export function addPublishOptions(command: Command): Command {
+  return addSignerOption(command, "governance").option("--for-signing <file>", FOR_SIGNING);
+}
+
+export async function publicationOf(home: Home, options: PublishOptions): Promise<Publication> {
   const domain = await loadDomain(home.path);
+  const { lifetime, forSigning, signer } = options;
   const { keys } = domain.charter.object.claims.keysets.governance;
-  const signers = await signersOf(domain, "governance", keys, options);
-  const { lifetime } = options;
-  const now = nowSeconds();
-  return { signers, nowSeconds: now, ...(lifetime !== undefined && { lifetimeSeconds: lifetime }) };
+  const common = {
+    nowSeconds: nowSeconds(),
+    ...(lifetime !== undefined && { lifetimeSeconds: lifetime }),
+  };
+  if (forSigning === undefined) {
+    if (options.under !== undefined) throw new UsageError("--under goes with --for-signing.");
+    return { ...common, signers: await signersOf(domain, "governance", keys, options) };
+  }
+  if (signer !== undefined) throw new UsageError("--for-signing and --signer exclude each other.");
+  const under = await readUnder(options.under);
+  return {
+    ...common,
+    signers: [],
+    ...(under && { under }),
+    propose: async (draft) => void (await writeSnapshotDraft(forSigning, draft)),
+  };
+}
+
+/**
+ * Runs a step that publishes, and tells the snapshot that is in force after it, or the proposal
+ * that was written instead. `around` puts the snapshot's shape into that of the verb.
+ */
+export async function publishAndTell(
+  session: Session,
+  options: PublishOptions,
+  step: (path: string, publication: Publication) => Promise<Domain>,
+  around: { readonly shape: (snapshot: Json) => Json; readonly lines: readonly string[] } = {
+    shape: (snapshot) => snapshot,
+    lines: [],
+  },
+): Promise<void> {
+  const home = session.home();
+  const domain = await step(home.path, await publicationOf(home, options));
+  const { forSigning } = options;
+  if (forSigning === undefined) {
+    const lines = [...around.lines, ...publishedLines(domain)];
+    session.tell(around.shape(publishedShape(domain)), lines);
+    return;
+  }
+  const proposal = resolve(forSigning);
+  session.tell({ proposal, status: `${proposal}.status` }, [
+    ...pairs([
+      ["proposal", proposal],
+      ["its list", `${proposal}.status`],
+    ]),
+    `next: portcullis governance show ${proposal}`,
+  ]);
 }
 
 export const PUBLISHED_NOTE =
   "JSON: {domain, version, digest, issued, expires, freeze, " +
-  "policies: {name: [digest]}, file, status}";
+  "policies: {name: [digest]}, file, status}; with --for-signing {proposal, status}";
 
 /** The shape of PUBLISHED_NOTE. */
 export function publishedShape({ name, snapshot, status }: Domain): Json {

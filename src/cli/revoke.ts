@@ -7,17 +7,11 @@ import { kindOf, parseSigned } from "../wire/objects.ts";
 import { UsageError } from "./error.ts";
 import { readInput } from "./input-file.ts";
 import { hex, type Json } from "./print.ts";
-import {
-  addSignerOption,
-  publicationOf,
-  publishedLines,
-  publishedShape,
-  type SignerOptions,
-} from "./publishing.ts";
+import { addPublishOptions, type PublishOptions, publishAndTell } from "./publishing.ts";
 import { collect, parseCount, parseHex } from "./values.ts";
 import { defineVerb } from "./verb.ts";
 
-interface Options extends SignerOptions {
+interface Options extends PublishOptions {
   readonly grant?: readonly string[];
   readonly node?: readonly string[];
   readonly digest?: readonly string[];
@@ -81,7 +75,7 @@ export function register(program: Command): void {
       "JSON: {revoked: [{kind: grant | node, index} | {kind: element, digest}], snapshot: {...}}",
     ],
     setup: (command) =>
-      addSignerOption(command, "governance")
+      addPublishOptions(command)
         .argument("[files...]", "grants, chains (their last link) or node credentials")
         .option("--grant <index>", "a grant by its status index; again for others", collect)
         .option("--node <index>", "a node by its status index; again for others", collect)
@@ -90,12 +84,15 @@ export function register(program: Command): void {
       const home = session.home();
       const { name } = await loadDomain(home.path);
       const revocations = await revocationsOf(files, options, name);
-      const domain = await revoke(home.path, await publicationOf(home, options), revocations);
-      const count = `revoked   ${revocations.length}`;
-      session.tell({ revoked: revocations.map(shapeOf), snapshot: publishedShape(domain) }, [
-        count,
-        ...publishedLines(domain),
-      ]);
+      await publishAndTell(
+        session,
+        options,
+        (path, publication) => revoke(path, publication, revocations),
+        {
+          shape: (snapshot) => ({ revoked: revocations.map(shapeOf), snapshot }),
+          lines: [`revoked   ${revocations.length}`],
+        },
+      );
     },
   });
 }

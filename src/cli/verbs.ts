@@ -40,6 +40,10 @@ export const VERBS: { readonly [name: string]: Verb } = {
     summary: "show, sign, activate and deactivate reference policies",
     load: () => import("./policy.ts"),
   },
+  governance: {
+    summary: "rotate the charter, and sign where k of n keys lie apart",
+    load: () => import("./governance.ts"),
+  },
   authorize: {
     summary: "issue a grant, from a document or from flags",
     load: () => import("./authorize.ts"),

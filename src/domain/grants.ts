@@ -181,14 +181,28 @@ export async function issueGrant(
   { signers, governance, nowSeconds }: Issuance,
 ): Promise<IssuedGrant> {
   const quorum = enough(signers, classQuorum(domain, request.class));
+  const claims = await proposeGrant(domain, request, { governance, nowSeconds });
+  const { statusIndex } = claims;
+  const bytes = await signObject("grant", claims, quorum);
+  const digest = requireDigest(parseSigned("grant", bytes).digest);
+  const file = await keepIssued(domain.layout, "grants", statusIndex, bytes);
+  return { bytes, claims, digest, statusIndex, file };
+}
+
+/**
+ * Reserves a status index and gives the claims that authority keys are to sign.
+ *
+ * @throws DomainError `domain.input`, or `domain.signers` where the status list must grow and
+ * governance is not at hand.
+ */
+export async function proposeGrant(
+  domain: Domain,
+  request: GrantRequest,
+  { governance, nowSeconds }: Omit<Issuance, "signers">,
+): Promise<Grant> {
   requireCovered(domain, request, nowSeconds);
   const { layout } = domain;
   const statusIndex = await reserveIndex(layout, "grants");
-  const covering = { signers: governance, nowSeconds };
-  await coverIndex(layout.path, covering, "grants", statusIndex);
-  const claims = draftGrant(domain, request, statusIndex, nowSeconds);
-  const bytes = await signObject("grant", claims, quorum);
-  const digest = requireDigest(parseSigned("grant", bytes).digest);
-  const file = await keepIssued(layout, "grants", statusIndex, bytes);
-  return { bytes, claims, digest, statusIndex, file };
+  await coverIndex(layout.path, { signers: governance, nowSeconds }, "grants", statusIndex);
+  return draftGrant(domain, request, statusIndex, nowSeconds);
 }

@@ -37,9 +37,9 @@ function parsed<T>(read: () => T): T | null {
 }
 
 /**
- * Gathers charters from the pinned one on, the newest snapshot, the status list beside it, and for
- * each named policy the newest document that it lists as active (or one that it does not, so that
- * the core can say so).
+ * Gathers charters from the pinned one to the one that the snapshot names, the newest snapshot, the
+ * status list beside it, and for each named policy the newest document that it lists as active (or
+ * one that it does not, so that the core can say so).
  */
 export async function gatherGovernance(
   layout: Layout,
@@ -61,12 +61,24 @@ export async function gatherGovernance(
   const statusList = await published("status", LIMITS.statusBytes);
   const named = await gatherPolicies(layout, claims, policyNames);
   return {
-    charters,
+    charters: upTo(claims?.charter, charters),
     snapshot,
     statusList,
     policies: named.map(({ bytes }) => bytes),
     unverifiedPolicies: named.map(({ policy }) => policy),
   };
+}
+
+/**
+ * A rotation takes effect with the snapshot that names it, in one step: a charter that was
+ * published ahead of its snapshot is left out. All, where the snapshot names none of them.
+ */
+function upTo(named: Uint8Array | undefined, charters: readonly Uint8Array[]) {
+  const last = charters.findLastIndex((bytes) => {
+    const digest = parsed(() => parseSigned("charter", bytes).digest) ?? EMPTY;
+    return named !== undefined && compareBytes(digest, named) === 0;
+  });
+  return last < 0 ? charters : charters.slice(0, last + 1);
 }
 
 interface NamedPolicy {

@@ -7,7 +7,7 @@ import { LIMITS } from "../limits.ts";
 import { compareBytes } from "../wire/cbor.ts";
 import { statusDigest } from "../wire/digests.ts";
 import type { Signer } from "../wire/keys.ts";
-import { type Snapshot, type StatusList, signObject } from "../wire/objects.ts";
+import { type Charter, type Snapshot, type StatusList, signObject } from "../wire/objects.ts";
 import {
   encodeStatusList,
   grown,
@@ -25,13 +25,34 @@ export type Change = Partial<Pick<Snapshot, "epoch" | "freeze" | "decision" | "p
   readonly list?: StatusList;
 };
 
+/** A snapshot before anyone signs it, and the list that it names. */
+export interface SnapshotDraft {
+  readonly claims: Snapshot;
+  readonly status: Uint8Array;
+}
+
 export interface Publication {
   /** Governance keys at hand. */
   readonly signers: readonly Signer[];
   readonly nowSeconds: number;
   /** The charter's bound where absent. */
   readonly lifetimeSeconds?: number;
+  /** Takes the draft instead: nothing is signed here, and nothing published. */
+  readonly propose?: (draft: SnapshotDraft) => Promise<void>;
+  /** The charter that the snapshot will stand under, where that is not published yet. */
+  readonly under?: Under;
 }
+
+/** A charter as a snapshot depends on it. */
+export interface Under {
+  readonly claims: Charter;
+  readonly digest: Uint8Array;
+}
+
+const underOf = ({ charter }: Domain): Under => ({
+  claims: charter.object.claims,
+  digest: charter.digest,
+});
 
 const ATTEMPTS = 32;
 /** Snapshots kept: a gate that has just read one still finds its status list. */
@@ -47,34 +68,21 @@ const CONTENTION_SECONDS = 60;
  */
 export async function publish(
   path: string,
-  { signers, nowSeconds, lifetimeSeconds }: Publication,
+  publication: Publication,
   change: (domain: Domain) => Change | Promise<Change>,
 ): Promise<Domain> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const domain = await loadDomain(path);
-    const { list = domain.status.list, ...changed } = await change(domain);
-    const status = encodeStatusList(list);
-    const claims: Snapshot = {
-      ...domain.snapshot.object.claims,
-      ...changed,
-      ...windowOf(domain, nowSeconds, lifetimeSeconds),
-      charter: domain.charter.digest,
-      version: domain.snapshot.object.claims.version + 1,
-      status: statusDigest(status),
-    };
+    const draft = draftSnapshot(domain, publication, await change(domain));
+    if (publication.propose !== undefined) {
+      await publication.propose(draft);
+      return domain;
+    }
     const { governance } = domain.charter.object.claims.keysets;
-    const quorum = enough(signers, { name: "governance", ...governance });
-    const bytes = await signObject("snapshot", claims, quorum);
-    const folder = domain.layout.snapshotFolder(claims.version);
-    if (!(await createFolder(folder, { snapshot: bytes, status }))) continue;
-    const versions = await numbersIn(domain.layout.snapshots, "");
-    // Others went on meanwhile, perhaps without this one: an earlier one of this version may have
-    // been removed.
-    if (versions.at(-1) !== claims.version) continue;
-    const published = await loadDomain(path);
-    const old = versions.slice(0, -KEPT);
-    for (const version of old) await removeFolder(domain.layout.snapshotFolder(version));
-    return published;
+    const quorum = enough(publication.signers, { name: "governance", ...governance });
+    const bytes = await signObject("snapshot", draft.claims, quorum);
+    if (!(await keepSnapshot(domain, draft.claims.version, bytes, draft.status))) continue;
+    return loadDomain(path);
   }
   throw new DomainError(
     "domain.conflict",
@@ -82,12 +90,50 @@ export async function publish(
   );
 }
 
+/** The claims of the next snapshot. Throws DomainError `domain.input` for a window out of bounds. */
+export function draftSnapshot(
+  domain: Domain,
+  publication: Publication,
+  { list = domain.status.list, ...changed }: Change,
+): SnapshotDraft {
+  const under = publication.under ?? underOf(domain);
+  const status = encodeStatusList(list);
+  const { claims: before } = domain.snapshot.object;
+  const claims = {
+    ...before,
+    ...changed,
+    ...windowOf(domain, publication, under.claims),
+    charter: under.digest,
+    version: before.version + 1,
+    status: statusDigest(status),
+  };
+  return { claims, status };
+}
+
+/**
+ * Publishes a signed snapshot of this version, durably, and removes those that are too old: false
+ * where another of that version was first.
+ */
+export async function keepSnapshot(
+  { layout }: Domain,
+  version: number,
+  snapshot: Uint8Array,
+  status: Uint8Array,
+): Promise<boolean> {
+  if (!(await createFolder(layout.snapshotFolder(version), { snapshot, status }))) return false;
+  const versions = await numbersIn(layout.snapshots, "");
+  // Others went on meanwhile, perhaps without this one: an earlier one of this version may have
+  // been removed.
+  if (versions.at(-1) !== version) return false;
+  for (const old of versions.slice(0, -KEPT)) await removeFolder(layout.snapshotFolder(old));
+  return true;
+}
+
 function windowOf(
   domain: Domain,
-  nowSeconds: number,
-  lifetimeSeconds: number | undefined,
+  { nowSeconds, lifetimeSeconds }: Publication,
+  { bounds, exp }: Charter,
 ): Pick<Snapshot, "iat" | "exp"> {
-  const { bounds, exp } = domain.charter.object.claims;
   const lifetime = lifetimeSeconds ?? bounds.snapshotSeconds;
   if (!Number.isSafeInteger(lifetime) || lifetime < 1 || lifetime > bounds.snapshotSeconds) {
     throw new DomainError(

@@ -6,7 +6,7 @@
 import { LIMITS } from "../limits.ts";
 import type { StatusBits } from "../wire/status.ts";
 import { DomainError } from "./error.ts";
-import { createFile, makeFolder, numbersIn, replaceFile } from "./files.ts";
+import { createFile, makeFolder, numbersIn, readBounded, replaceFile } from "./files.ts";
 import { ISSUED_EXTENSION, type Layout } from "./layout.ts";
 
 const INDEXES_MAX = LIMITS.statusBytes * 4; // half of the list's bits for each array
@@ -34,4 +34,22 @@ export async function keepIssued(
   const file = layout.issuedFile(bits, index);
   await replaceFile(file, bytes);
   return file;
+}
+
+/**
+ * Keeps what was signed elsewhere under the index that was reserved for it here, durably. Throws
+ * DomainError `domain.exists` where the index is not a reserved one, or taken: two objects of one
+ * index could only be revoked together.
+ */
+export async function keepReserved(
+  layout: Layout,
+  bits: StatusBits,
+  index: number,
+  bytes: Uint8Array,
+): Promise<string> {
+  const file = layout.issuedFile(bits, index);
+  const there = await readBounded(file, LIMITS.chainBytes);
+  if (there?.length === 0) return keepIssued(layout, bits, index, bytes);
+  const why = there === null ? "was not reserved here" : "bears another already";
+  throw new DomainError("domain.exists", `The status index ${index} ${why}: see ${file}.`);
 }

@@ -100,11 +100,16 @@ export async function sign(
   return assemble({ body, payload, signatures });
 }
 
+/** A COSE_Sign that nobody has signed yet. Only `parseUnfinished` reads it: it authorizes nothing. */
+export function unsigned(typ: string, payload: Uint8Array): Uint8Array {
+  return assemble({ body: encode(new Map([[TYP, typ]])), payload, signatures: [] });
+}
+
 /**
  * Adds one key's signature to a COSE_Sign, so that k of n can sign one after another, each at home.
  */
 export async function addSignature(bytes: Uint8Array, signer: Signer): Promise<Uint8Array> {
-  const message = parseCose(bytes);
+  const message = parseUnfinished(bytes);
   if (message.tag !== COSE_SIGN) refuse("a COSE_Sign1 has exactly one signature");
   const added = await signOne(message.body, message.payload, signer);
   return assemble({ ...message, signatures: [...message.signatures, added] });
@@ -135,7 +140,8 @@ async function signed(signer: Signer, message: Uint8Array): Promise<Uint8Array> 
 
 type Parts = Pick<UnverifiedMessage, "body" | "payload" | "signatures">;
 
-function assemble({ body, payload, signatures }: Parts): Uint8Array {
+/** A COSE_Sign of these parts, signatures sorted. Throws WireError where one key signs twice. */
+export function assemble({ body, payload, signatures }: Parts): Uint8Array {
   const sorted = signatures.toSorted((a, b) => compareBytes(a.kid, b.kid));
   const twice = sorted.some((entry, i) => {
     const next = sorted[i + 1];
@@ -148,6 +154,16 @@ function assemble({ body, payload, signatures }: Parts): Uint8Array {
 
 /** Reads either message. Throws WireError `wire.cbor` or `wire.cose`. */
 export function parseCose(bytes: Uint8Array): UnverifiedMessage {
+  const message = parseUnfinished(bytes);
+  if (message.signatures.length === 0) refuse("a COSE_Sign without a signature");
+  return message;
+}
+
+/**
+ * The same for a COSE_Sign whose signatures are being collected, that may have none. For those who
+ * collect them, and nobody else: success where nothing was verified is an old mistake.
+ */
+export function parseUnfinished(bytes: Uint8Array): UnverifiedMessage {
   const { tag, value } = decodeTagged(bytes, [COSE_SIGN, COSE_SIGN1]);
   const [bodyBytes, payloadBytes, last] = members(
     value,
@@ -164,7 +180,6 @@ export function parseCose(bytes: Uint8Array): UnverifiedMessage {
   const typ = typOf(protectedHeader(body, [TYP]));
   if (!Array.isArray(last)) return refuse("the signatures are not an array");
   const signatures = (last as readonly CborValue[]).map(parseSignature);
-  if (signatures.length === 0) refuse("a COSE_Sign without a signature");
   if (signatures.length > LIMITS.charterSigners)
     refuse("more signatures than any object may carry");
   for (const [i, { kid }] of signatures.entries()) {

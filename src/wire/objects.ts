@@ -107,7 +107,14 @@ export function kindOf(message: UnverifiedMessage): SignedKind | null {
 
 /** Reads an object of the kind that is expected, and no other. Throws WireError. */
 export function parseSigned<K extends SignedKind>(kind: K, bytes: Uint8Array): UnverifiedSigned<K> {
-  const message = parseCose(bytes);
+  return readMessage(kind, parseCose(bytes));
+}
+
+/** The same for a message that is read already. */
+export function readMessage<K extends SignedKind>(
+  kind: K,
+  message: UnverifiedMessage,
+): UnverifiedSigned<K> {
   const { typ, tag, signers, bytes: max } = SIGNED[kind];
   if (message.typ !== typ) {
     throw new WireError("wire.cose", `expected ${typ}, found ${JSON.stringify(message.typ)}`);

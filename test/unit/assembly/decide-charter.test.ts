@@ -101,6 +101,29 @@ test.each<[string, Partial<Charter>, Code]>([
   expect(core.decide(await rotated({}, second)).code).toBe(code);
 });
 
+test.each([
+  [16, null],
+  [17, "internal.case"],
+] as const)("a gate that slept through rotations: %d charters", async (count, code) => {
+  const made = [await world.make("charter", world.charter())];
+  for (let number = 2; number <= count; number++) {
+    const predecessor = made.at(-1)?.digest ?? null;
+    made.push(await world.make("charter", world.charter({ number, predecessor })));
+  }
+  const [pinned = { bytes: new Uint8Array(), digest: new Uint8Array() }] = made;
+  const charters = made.map(({ bytes }) => bytes);
+  const last = made.at(-1)?.digest ?? new Uint8Array();
+  const built = await world.build({
+    snapshot: { charter: last },
+    context: { charter: pinned.digest },
+    evidence: { charters: charters.slice(0, 16) },
+    edit: { evidence: (map) => void map.set(1, charters) },
+  });
+  const verdict = core.decide(built.bytes);
+  expect(verdict.code).toBe(code);
+  if (code === null) expect(verdict.floors?.charterNumber).toBe(16);
+});
+
 test("an older charter cannot stand for the last one: the floor names its number", async () => {
   const floors = world.floors({ charterNumber: 2 });
   expect(core.decide(await world.caseBytes({ context: floors })).code).toBe("governance.rollback");
