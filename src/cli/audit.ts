@@ -63,11 +63,13 @@ async function verify(session: Session, options: VerifyOptions): Promise<number>
         root: hex(log.root),
         events: { ...log.events },
         open: log.open,
+        marks: Object.fromEntries(log.marks),
       },
       pairs([
         ["verified", `${log.size} leaves of ${origin}`],
         ["root", hex(log.root)],
         ["events", events.join(", ")],
+        ["marked", [...log.marks].map(([mark, n]) => `${n} ${mark}`).join(", ") || "none"],
         ["open runs", log.open.length === 0 ? "none" : `intents at ${log.open.join(", ")}`],
         ["key", formatNoteVerifier(verifier)],
       ]),
@@ -122,7 +124,7 @@ export function register(program: Command): void {
     ],
     notes: [
       "Only an earlier checkpoint, kept elsewhere, shows that the log's end was cut off.",
-      "JSON: {verified: true, origin, key, size, root, events: {event: count}, open: [index]}, " +
+      "JSON: {verified: true, origin, key, size, root, events: {event: count}, open: [index], marks: {mark: runs}}, " +
         "or {verified: false, origin, code, index, message}",
     ],
     setup: (command) =>

@@ -197,6 +197,7 @@ async function receiptLine(machine: Machine, { facts, recorded, failure }: Told)
     run: facts.runId && hex(facts.runId),
     exit: facts.exit,
     warnings: facts.warnings,
+    mark: recorded?.mark ?? null,
     detail: failure,
     leaf: recorded?.index ?? null,
     receipt: signed && Buffer.from(signed).toString("base64"),

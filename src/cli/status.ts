@@ -2,6 +2,7 @@
 import type { Command } from "commander";
 import { nowSeconds } from "../clock.ts";
 import { type Domain, loadDomain } from "../domain/domain.ts";
+import { type Leaf, parseLeaf } from "../log/leaf.ts";
 import type { Counters, Floors, OpenRun } from "../store/contract.ts";
 import { openSqliteStore } from "../store/sqlite.ts";
 import type { UnverifiedNode } from "../wire/objects.ts";
@@ -18,18 +19,26 @@ interface State {
   readonly openRuns: readonly OpenRun[];
   readonly size: number;
   readonly head: string | null;
+  /** Marked leaves among the last RECENT, break-glass for one: when, and what came of it. */
+  readonly marked: readonly Leaf[];
 }
+
+const RECENT = 1_000;
 
 async function stateOf(home: Home, node: UnverifiedNode | null): Promise<State> {
   const store = openSqliteStore(home.state);
   try {
     const head = await store.lastHead();
+    const { size } = await store.tree();
+    const recent = await store.leaves(Math.max(0, size - RECENT), RECENT);
+    const leaves = recent.map(({ bytes }) => parseLeaf(bytes));
     return {
       floors: await store.floors(),
       counters: node && (await store.counters(node.claims.name)),
       openRuns: await store.openRuns(),
-      size: (await store.tree()).size,
+      size,
       head: head && Buffer.from(head.note).toString(),
+      marked: leaves.filter(({ mark, event }) => mark !== null && event !== "outcome"),
     };
   } finally {
     await store.close();
@@ -73,6 +82,13 @@ function floorsText(floors: Floors | null): string {
   return `charter ${charterNumber}, snapshot ${snapshotVersion}, time ${isoTime(timeSeconds)}`;
 }
 
+function markedText(marked: readonly Leaf[]): string {
+  const last = marked.at(-1);
+  if (last === undefined) return "none of late";
+  const { mark, event, time, code } = last;
+  return `${marked.length}, last ${mark ?? ""} ${code ?? event} at ${isoTime(time)}`;
+}
+
 function linesOf(
   home: Home,
   origin: string,
@@ -108,6 +124,7 @@ function linesOf(
     ],
     ["log", `${origin}, ${state.size} leaves`],
     ["open runs", String(state.openRuns.length)],
+    ["marked", markedText(state.marked)],
   ]);
 }
 
@@ -132,6 +149,12 @@ async function run(session: Session): Promise<void> {
     floors: state.floors && floorsShape(state.floors),
     counters: state.counters && countersShape(state.counters),
     log: { origin, size: state.size, head: state.head },
+    marked: state.marked.map(({ mark, event, code, time }) => ({
+      mark,
+      event,
+      code,
+      time: isoTime(time),
+    })),
     openRuns: state.openRuns.map(({ runId, leafIndex }) => ({ run: hex(runId), leafIndex })),
   };
   session.tell(shape, linesOf(home, origin, domain, node, state, now));
@@ -144,7 +167,8 @@ export function register(program: Command): void {
     examples: ["portcullis status", "portcullis status --json"],
     notes: [
       "JSON: {home, domain, tpm, charter, snapshot, snapshotAgeSeconds, snapshotLeftSeconds, " +
-        "node, floors, counters, log: {origin, size, head}, openRuns}; tpm, node, floors and " +
+        "node, floors, counters, log: {origin, size, head}, openRuns, marked: [{mark, event, code, " +
+        "time}] (of the last 1000 leaves)}; tpm, node, floors and " +
         "counters may be null",
     ],
     run,

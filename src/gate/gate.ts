@@ -225,7 +225,7 @@ export class Gate {
       chain: request?.chainDigest ?? null,
       exit: null,
       warnings: [...asked.prepared.warnings],
-      mark: verdict.allow && verdict.request.mark ? "break-glass" : null,
+      mark: isMarked(verdict) ? "break-glass" : null,
     };
   }
 
@@ -299,6 +299,14 @@ export class Gate {
     });
     return { outcome, code, failure, recorded };
   }
+}
+
+/**
+ * Whether the class of a grant that was proven to be signed marks every use: an attempt that was
+ * denied for another reason stands out as well, and nobody else can set marks.
+ */
+function isMarked({ request, families }: Verdict): boolean {
+  return request?.mark === true && families.signature === "proven";
 }
 
 /**

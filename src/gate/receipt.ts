@@ -35,6 +35,7 @@ export function makeReceipt(
     core: coreDigest,
     warnings: facts.warnings,
     checkpoint: { size: recorded.size, root: recorded.root },
+    ...(recorded.mark !== null && { mark: recorded.mark }),
   };
   return signObject("receipt", claims, [signer]);
 }

@@ -59,6 +59,8 @@ export interface Recorded {
   readonly root: Uint8Array;
   /** The signed checkpoint. */
   readonly head: string;
+  /** The leaf's: set where the grant's class marks every use. */
+  readonly mark: Leaf["mark"];
 }
 
 /** One per process is enough; calls may overlap. */
@@ -191,7 +193,7 @@ export class Journal {
     const head = signCheckpoint({ origin: this.#origin, size, root }, this.#signer);
     await transaction.appendLeaf({ index: tree.size, bytes, hash }, encodeFrontier(frontier));
     await transaction.putHead({ size, note: Buffer.from(head) });
-    return { index: tree.size, leafHash: hash, size, root, head };
+    return { index: tree.size, leafHash: hash, size, root, head, mark: leaf.mark };
   }
 
   #durably<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {

@@ -43,6 +43,8 @@ export interface VerifiedLog {
   readonly events: { readonly [event in Leaf["event"]]: number };
   /** Indexes of intents without an outcome, ascending. */
   readonly open: readonly number[];
+  /** How many runs a mark stands by, such as break-glass, by mark. */
+  readonly marks: ReadonlyMap<string, number>;
 }
 
 /**
@@ -83,6 +85,7 @@ class Replay {
   readonly #anchor: VerifiedCheckpoint | null;
   #frontier: Frontier = EMPTY_FRONTIER;
   readonly #events = { denied: 0, intent: 0, outcome: 0, checked: 0, aborted: 0 };
+  readonly #marks = new Map<string, number>();
   /** Run ids in hex of intents without an outcome, to their index. */
   readonly #open = new Map<string, number>();
 
@@ -108,6 +111,10 @@ class Replay {
       this.#head(index, head);
       this.#run(index, leaf);
       this.#events[leaf.event] += 1;
+      const { mark } = leaf;
+      if (mark !== null && leaf.event === "intent") {
+        this.#marks.set(mark, (this.#marks.get(mark) ?? 0) + 1);
+      }
     }
   }
 
@@ -181,7 +188,8 @@ class Replay {
 
   result(): VerifiedLog {
     const open = [...this.#open.values()];
-    return { size: this.size, root: rootOf(this.#frontier), events: { ...this.#events }, open };
+    const events = { ...this.#events };
+    return { size: this.size, root: rootOf(this.#frontier), events, open, marks: this.#marks };
   }
 }
 

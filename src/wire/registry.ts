@@ -315,6 +315,7 @@ const receipt = claims({
   core: required(-70706, digest),
   warnings: required(-70707, list(ident, { max: LIMITS.labels })),
   checkpoint: required(-70708, tuple({ size: uint(), root: digest })),
+  mark: optional(-70709, ident),
 });
 
 // The case. Its parts stay bytes of any size: absent ones are empty, and the core judges each where

@@ -142,6 +142,34 @@ describe("a lease", () => {
   });
 });
 
+test("a run's lease cannot start another job, nor lend its run to another", async () => {
+  const { jobDigest, grant } = await world.build();
+  const own = { kind: "lease", run, job: jobDigest, chain: grant.digest } as const;
+  const other = [seeded("other", 8)];
+  const scope = { argv: { form: "choices", values: [other] } } as const;
+  await allows({ job: { argv: other }, scope });
+  await denies({ ...lease, job: { argv: other }, scope, context: { purpose: own } }, "replay.run");
+  await denies({ ...lease, run: seeded("another run"), context: { purpose: own } }, "replay.run");
+});
+
+describe("a freeze between nonce and decision", () => {
+  const seen = (snapshotVersion: number) => ({
+    context: world.floors({ snapshotVersion, snapshotDigest: seeded("the freeze") }),
+  });
+
+  test("an older snapshot is not taken any more, and the newer one freezes", async () => {
+    await allows({});
+    await denies(seen(8), "governance.rollback");
+    await denies({ snapshot: { version: 8, freeze: "new" } }, "governance.frozen");
+  });
+
+  test("for a lease: the same, and a freeze of all ends it", async () => {
+    await allows(lease);
+    await denies({ ...lease, ...seen(8) }, "governance.rollback");
+    await denies({ ...lease, snapshot: { version: 8, freeze: "all" } }, "governance.frozen");
+  });
+});
+
 describe("uses at exactly the maximum and one beyond", () => {
   test.each([
     [1, 0],

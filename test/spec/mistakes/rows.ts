@@ -282,9 +282,65 @@ const OWN_ROWS: readonly Row[] = [
   ),
 ];
 
+const LINEAGE = "test/unit/assembly/decide-lineage.test.ts";
+const GATE = "test/unit/gate/gate.test.ts";
+
+/** Further mistakes that the authority side of this design could make. */
+const AUTHORITY_ROWS: readonly Row[] = [
+  row(
+    "a valid element of another chain",
+    ...at(LINEAGE, "a valid element of another chain", "an element twice in the chain"),
+  ),
+  row(
+    "an ancestor revoked or expired, its child honoured",
+    ...at(LINEAGE, "an ancestor revoked, by index or by digest; the leaf itself"),
+    ...at(LINEAGE, "an ancestor past its expiry ends its children"),
+  ),
+  row(
+    "depth raised by a child",
+    ...at(LINEAGE, "depth only falls", "a link that states no maximum depth may not be delegated"),
+  ),
+  row(
+    "widened argv or environment",
+    ...at(LINEAGE, "the scope is nowhere wider"),
+    ...at(LINEAGE, "what a link between gave away, its child cannot take back"),
+  ),
+  row(
+    "uses minted by minting links",
+    ...at(LINEAGE, "a delegate cannot mint uses by minting links: the parent's are counted"),
+  ),
+  row(
+    "signature malleability used to dodge replay",
+    ...at(
+      RULES,
+      "an ECDSA twin verifies, and is the same element: revoked, counted and answered as one",
+      "one more signature, or one less above the threshold, is the same element too",
+    ),
+  ),
+  row(
+    "freeze between nonce and decision, and for a lease",
+    ...at(OWN, "a freeze between nonce and decision"),
+    ...at(OWN, "for a lease: the same, and a freeze of all ends it"),
+    ...at(GATE, "a freeze that another decision saw between allow and claim: nothing starts"),
+  ),
+  row(
+    "a run's lease used to start another job",
+    ...at(OWN, "a run's lease cannot start another job, nor lend its run to another"),
+  ),
+  row("break-glass as a bypass", ...at("test/spec/break-glass.test.ts", "it bypasses nothing: %s")),
+  row(
+    "different objects signed under one proposal",
+    ...at(
+      "test/e2e/cli-governance.test.ts",
+      "different proposals of one number, strangers' keys, open key files, other digests",
+    ),
+  ),
+];
+
 export const ROWS: readonly Row[] = [
   ...ATTESTATION_ROWS,
   ...DAYS,
   ...AUTHORIZATION_ROWS,
   ...OWN_ROWS,
+  ...AUTHORITY_ROWS,
 ];

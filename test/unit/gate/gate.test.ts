@@ -51,6 +51,36 @@ async function claimFails(gate: Gate, verdict: Allowed): Promise<Code> {
   return codeOfFailure(error);
 }
 
+test("a freeze that another decision saw between allow and claim: nothing starts", async () => {
+  const verdict = await allowed(await ask());
+  const frozen = await ask({ snapshot: { version: 8, freeze: "new" } });
+  const decision = await g.gate.decide(frozen);
+  expect(decision.code).toBe("governance.frozen");
+  await g.gate.record(frozen, decision, "denied");
+  expect(await claimFails(g.gate, verdict)).toBe("internal.ledger");
+  expect(await eventsOf(g)).toEqual(["denied governance.frozen"]);
+});
+
+test("break-glass is marked where it runs, where it is denied, and not by whoever names it", async () => {
+  const { authority } = g.world.signers;
+  const grant = { governance: { ...g.world.grant().governance, class: "break-glass" } };
+  const signers = { grant: authority };
+  const admitted = await g.gate.claim(await allowed(await ask({ grant, signers })));
+  expect(admitted.intent.mark).toBe("break-glass");
+  const ended = await g.gate.execute(admitted, () => undefined);
+  expect(ended.recorded.mark).toBe("break-glass");
+  const denied = async (overrides: Parameters<typeof ask>[0]) => {
+    const asked = await ask(overrides);
+    const decision = await g.gate.decide(asked);
+    expect(decision.verdict.allow).toBe(false);
+    return (await g.gate.record(asked, decision, "denied")).mark;
+  };
+  const nobody = { audience: [new Uint8Array(17)] };
+  expect(await denied({ grant: { ...grant, ...nobody }, signers })).toBe("break-glass");
+  expect(await denied({ grant })).toBeNull();
+  expect(await denied({ grant: nobody })).toBeNull();
+});
+
 test("a job is admitted, runs, and intent and outcome stand in the log", async () => {
   const asked = await ask();
   const verdict = await allowed(asked);
