@@ -92,6 +92,7 @@ export {
   type EnrollerOptions,
   type NodeGrant,
   type PendingEnrollment,
+  type TrustStore,
   ueidOf,
   type VerifiedEkCertificate,
   verifyEkCertificate,

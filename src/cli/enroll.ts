@@ -7,35 +7,37 @@ import { NodeEnrollment, writeAkFile } from "../agent/index.ts";
 import { nowSeconds } from "../clock.ts";
 import { type Domain, loadDomain } from "../domain/domain.ts";
 import { replaceFile } from "../domain/files.ts";
-import { coverIndex } from "../domain/publication.ts";
+import { coverIndex, revoke } from "../domain/publication.ts";
 import { keepIssued, reserveIndex } from "../domain/register.ts";
 import { signersAtHand } from "../domain/signers.ts";
 import { Enroller } from "../enroll/index.ts";
 import { openSqliteStore } from "../store/sqlite.ts";
 import { coseKeyOf, type Signer } from "../wire/keys.ts";
-import { parseSigned } from "../wire/objects.ts";
+import { parseSigned, type UnverifiedNode } from "../wire/objects.ts";
 import { UsageError } from "./error.ts";
 import { type Home, readConfig } from "./home.ts";
-import { readInput } from "./input-file.ts";
 import { logKeyOf, tpmAddress } from "./machine.ts";
 import { loadNode, nodeFiles } from "./node-files.ts";
 import { hex, isoTime, pairs } from "./print.ts";
 import { publicationOf } from "./publishing.ts";
 import type { Session } from "./session.ts";
 import { collect, spanOption } from "./values.ts";
+import { readCertificates, readRootsFolder } from "./vendor-roots.ts";
 import { defineVerb } from "./verb.ts";
 
 interface Options {
   readonly tpm?: string;
   readonly label?: readonly string[];
   readonly root?: readonly string[];
+  readonly roots?: readonly string[];
   readonly intermediate?: readonly string[];
+  readonly crl?: readonly string[];
+  readonly allowSha1?: true;
   readonly allowEk?: readonly string[];
   readonly lifetime?: number;
   readonly replace?: true;
 }
 
-const CERTIFICATE_BYTES_MAX = 1_048_576;
 const YEAR_SECONDS = 365 * 86_400;
 
 /** The first enroller key at hand that may give all of these labels. */
@@ -57,25 +59,27 @@ function keyBytes(key: Signer["key"]): Uint8Array {
   return key.kty === "EC2" ? Buffer.concat([key.x, key.y]) : key.x;
 }
 
-/** DER begins with a SEQUENCE (0x30); anything else must be PEM. */
-function pemOrDer(bytes: Uint8Array): string | Uint8Array {
-  return bytes[0] === 0x30 ? bytes : Buffer.from(bytes).toString("latin1");
-}
-
 async function makeEnroller(domain: Domain, options: Options, signer: Signer): Promise<Enroller> {
-  const files = (paths: readonly string[] = []) =>
-    Promise.all(paths.map(async (path) => pemOrDer(await readInput(path, CERTIFICATE_BYTES_MAX))));
-  const roots = await files(options.root);
+  const folders = await Promise.all((options.roots ?? []).map(readRootsFolder));
+  const roots = [
+    ...(await readCertificates(options.root)),
+    ...folders.flatMap((folder) => folder.roots),
+  ];
   if (roots.length === 0 && options.allowEk === undefined) {
     throw new UsageError(
-      "name the TPM vendor's root certificates with --root, or the EK itself with --allow-ek.",
+      "name the TPM vendor's root certificates with --root or --roots, or the EK itself with --allow-ek.",
     );
   }
   return new Enroller({
     domain: domain.name,
     signer,
     roots,
-    intermediates: await files(options.intermediate),
+    intermediates: [
+      ...(await readCertificates(options.intermediate)),
+      ...folders.flatMap((folder) => folder.intermediates),
+    ],
+    revocationLists: await readCertificates(options.crl),
+    allowSha1: options.allowSha1 === true,
     allowedEks: new Set((options.allowEk ?? []).map((digest) => digest.toLowerCase())),
   });
 }
@@ -100,15 +104,26 @@ async function enroll(session: Session, options: Options): Promise<void> {
     statusIndex,
     iat,
     exp: iat + (options.lifetime ?? Math.min(YEAR_SECONDS, bound)),
-    enrolled: known?.claims.name ?? null,
+    enrolled: known && { ueid: known.claims.ueid, name: known.claims.name },
     replace: options.replace === true,
   });
   await coverIndex(home.path, await publicationOf(home, {}), "nodes", statusIndex);
   await keepIssued(domain.layout, "nodes", statusIndex, bytes);
+  if (known) await revokeOld(home, domain, known);
   await writeAkFile(nodeFiles(home).ak, node.blob);
   await replaceFile(nodeFiles(home).credential, bytes);
   await resetCounters(home, bytes);
   tell(session, bytes);
+}
+
+/**
+ * A node has one credential at a time. The old one is revoked before the new one is in place: who
+ * is interrupted in between enrolls again.
+ */
+async function revokeOld(home: Home, domain: Domain, { claims }: UnverifiedNode): Promise<void> {
+  if (claims.domain !== domain.name) return;
+  const old = { kind: "nodes", index: claims.statusIndex } as const;
+  await revoke(home.path, await publicationOf(home, {}), [old]);
 }
 
 /**
@@ -150,10 +165,15 @@ export function register(program: Command): void {
   defineVerb<Options>(program, {
     name: "enroll",
     summary: "make this machine's TPM a node of the domain",
-    examples: ["portcullis enroll --root vendor-root.pem --label web"],
+    examples: [
+      "portcullis enroll --root vendor-root.pem --label web",
+      "portcullis enroll --roots vendors/ --replace",
+    ],
     notes: [
       "The EK certificate must lead to one of the roots. A TPM without a certificate is enrolled only by the digest " +
         "of its EK public area (--allow-ek), which you take from the machine yourself.",
+      "A bundle is a folder of certificates and a file `fingerprints` (docs/enrollment.md). Revocation lists, given " +
+        "any, must cover every certificate below the root.",
       "JSON: {ueid, akName, labels, expires, statusIndex, ekCertificate}",
     ],
     setup: (command) =>
@@ -162,9 +182,16 @@ export function register(program: Command): void {
         .option("--label <label>", "a label of this node; again for each further one", collect)
         .option("--root <file>", "a trusted vendor root (PEM or DER); again for others", collect)
         .option("--intermediate <file>", "a certificate between; again for others", collect)
+        .option(
+          "--roots <folder>",
+          "a bundle with reviewed fingerprints; again for others",
+          collect,
+        )
+        .option("--crl <file>", "a revocation list (PEM or DER); again for others", collect)
+        .option("--allow-sha1", "accept certificates that are signed over SHA-1")
         .option("--allow-ek <sha256>", "an EK public area accepted without certificate", collect)
         .option("--lifetime <span>", "until it expires (default: 365d)", spanOption("--lifetime"))
-        .option("--replace", "even if this node is enrolled with another key"),
+        .option("--replace", "a new key for an enrolled node; revokes its old one"),
     run: enroll,
   });
 }

@@ -4,8 +4,8 @@
  */
 import "./reflect.ts";
 import * as x509 from "@peculiar/x509";
-import { equalBytes } from "../tpm/structures/bytes.ts";
-import { readSequence } from "./der.ts";
+import { concat, equalBytes } from "../tpm/structures/bytes.ts";
+import { isSoundEnvelope, readSequence } from "./der.ts";
 import { EnrollError } from "./errors.ts";
 
 /** A certificate that parses; nothing about it is verified. */
@@ -40,15 +40,19 @@ function malformed(what: string, cause?: unknown): EnrollError {
  * intermediates name their root in another string type), nor does the order inside a multi-valued
  * RDN (Nuvoton). A name finds candidates; only a signature proves an issuer.
  */
-function comparable(name: x509.Name): string {
+export function comparableRdns(name: x509.Name): string[] {
   const fold = (text: string): string =>
     text.normalize("NFKC").toLowerCase().replace(/\s+/g, " ").trim();
-  const rdns = name.toJSON().map((rdn) =>
-    Object.entries(rdn)
-      .flatMap(([type, values]) => values.map((value) => [type, fold(value)].join("=")))
-      .sort(),
-  );
-  return JSON.stringify(rdns);
+  return name.toJSON().map((rdn) => {
+    const pairs = Object.entries(rdn).flatMap(([type, values]) =>
+      values.map((value) => [type, fold(value)].join("=")),
+    );
+    return JSON.stringify(pairs.sort());
+  });
+}
+
+export function comparable(name: x509.Name): string {
+  return JSON.stringify(comparableRdns(name));
 }
 
 /** Reads the first certificate in `bytes` and returns what follows it. */
@@ -57,7 +61,7 @@ function readCertificate(
   what: string,
 ): [UnverifiedCertificate, rest: Uint8Array] {
   const read = readSequence(withoutHeader(bytes));
-  if (!read) throw malformed(what);
+  if (!read || !isSoundEnvelope(read[0].whole)) throw malformed(what);
   const whole = read[0].whole.slice();
   try {
     const parsed = new x509.X509Certificate(whole);
@@ -91,6 +95,22 @@ export function parseCertificates(bytes: Uint8Array, what: string): UnverifiedCe
     rest = after;
   }
   return found;
+}
+
+/**
+ * Certificates that the vendor left in the TPM's NV indexes for on-die CAs. Each index holds whole
+ * certificates, or all of them together hold one row of certificates that was cut to fit (TCG EK
+ * Credential Profile §2.2.1.5.2).
+ * @throws EnrollError where neither reading holds.
+ */
+export function parseOnDie(indexes: readonly Uint8Array[]): UnverifiedCertificate[] {
+  const what = "An on-die certificate";
+  try {
+    return indexes.flatMap((one) => parseCertificates(one, what));
+  } catch (cause) {
+    if (indexes.length < 2) throw cause;
+    return parseCertificates(concat(...indexes), what);
+  }
 }
 
 /** Parses PEM (one or more certificates) or DER. @throws EnrollError where there is none. */

@@ -1,12 +1,25 @@
 /**
- * Path validation for EK certificates: RFC 5280 §6.1 without policies, name constraints and
- * revocation (vendors publish no CRLs that could be relied on; a lost TPM is revoked by its node
+ * Path validation for EK certificates: RFC 5280 §6.1 without policies. Revocation lists are judged
+ * where the operator gives them (few vendors publish any; a lost TPM is revoked by its node
  * credential). Whatever this code does not judge and the certificate calls critical is refused.
  */
 import "./reflect.ts";
 import * as x509 from "@peculiar/x509";
 import { sameCertificate, type UnverifiedCertificate } from "./certificate.ts";
+import { namesAllowed } from "./constraints.ts";
 import { EnrollError } from "./errors.ts";
+import { requireUnrevoked, type UnverifiedRevocationList } from "./revocation.ts";
+
+/** What the operator trusts, and what may help to get there. */
+export interface TrustStore {
+  readonly roots: readonly UnverifiedCertificate[];
+  /** Untrusted, from the TPM or the operator. */
+  readonly intermediates: readonly UnverifiedCertificate[];
+  /** Given any, they must cover every certificate below the root. */
+  readonly revocationLists?: readonly UnverifiedRevocationList[];
+  /** Accepts signatures over SHA-1, which old vendors' chains have. False where absent. */
+  readonly allowSha1?: boolean;
+}
 
 /** An EK certificate whose chain ends in a configured root, at the date asked for. */
 export interface VerifiedEkCertificate {
@@ -21,6 +34,7 @@ const OID = {
   extendedKeyUsage: "2.5.29.37",
   subjectAlternativeName: "2.5.29.17",
   certificatePolicies: "2.5.29.32",
+  nameConstraints: "2.5.29.30",
   anyExtendedKeyUsage: "2.5.29.37.0",
   /** tcg-kp-EKCertificate, TCG EK Credential Profile §3.2.16. */
   ekCertificate: "2.23.133.8.1",
@@ -33,6 +47,7 @@ const UNDERSTOOD: readonly string[] = [
   OID.extendedKeyUsage,
   OID.subjectAlternativeName,
   OID.certificatePolicies,
+  OID.nameConstraints,
 ];
 /** Leaf, three intermediates and a root are the longest chain that vendors use. */
 const ISSUERS_MAX = 6;
@@ -88,6 +103,19 @@ function issued(child: UnverifiedCertificate, issuer: UnverifiedCertificate): bo
   return child.issuer === issuer.subject;
 }
 
+const RSA_BITS_MIN = 2048;
+
+/** Why a signature by `issuer` proves nothing, however it verifies; null if it may. */
+function weakness(search: Search, child: UnverifiedCertificate, issuer: UnverifiedCertificate) {
+  const { hash } = child.x509.signatureAlgorithm;
+  if (hash?.name === "SHA-1" && !search.trust.allowSha1) {
+    return "signed by SHA-1, which is refused unless you allow it (--allow-sha1)";
+  }
+  const { modulusLength } = issuer.x509.publicKey.algorithm as { modulusLength?: number };
+  const short = modulusLength !== undefined && modulusLength < RSA_BITS_MIN;
+  return short ? `has an RSA key of ${modulusLength} bits` : null;
+}
+
 async function signed(
   child: UnverifiedCertificate,
   issuer: UnverifiedCertificate,
@@ -108,11 +136,27 @@ const CHECKS_MAX = 100;
 interface Search {
   /** Signature checks that are left. */
   checks: number;
-  readonly roots: readonly UnverifiedCertificate[];
-  readonly intermediates: readonly UnverifiedCertificate[];
+  readonly leaf: UnverifiedCertificate;
+  readonly trust: TrustStore;
   readonly date: Date;
   /** Why each candidate failed, for the error. */
   readonly reasons: string[];
+}
+
+/** Why `issuer` cannot stand above `child` in this path; null if it can. */
+async function linkProblem(
+  search: Search,
+  child: UnverifiedCertificate,
+  issuer: UnverifiedCertificate,
+  path: readonly UnverifiedCertificate[],
+): Promise<string | null> {
+  if (!(await signed(child, issuer))) {
+    return "did not sign the certificate below it, or by an unsupported algorithm";
+  }
+  const problem = weakness(search, child, issuer) ?? issuerProblem(issuer, path, search.date);
+  if (problem) return problem;
+  const named = [search.leaf, ...path.filter((one) => !issued(one, one))];
+  return namesAllowed(issuer, named) ? null : "does not allow the names below it";
 }
 
 /** The issuers from `child` up to a root, by depth-first search; null if no path holds. */
@@ -122,7 +166,8 @@ async function climb(
   path: readonly UnverifiedCertificate[],
 ): Promise<readonly UnverifiedCertificate[] | null> {
   if (path.length === ISSUERS_MAX) return null;
-  const candidates = [...search.roots, ...search.intermediates].filter(
+  const { roots, intermediates } = search.trust;
+  const candidates = [...roots, ...intermediates].filter(
     (one) => issued(child, one) && !path.some((used) => sameCertificate(used, one)),
   );
   if (candidates.length === 0) {
@@ -135,15 +180,13 @@ async function climb(
         "The certificates lead too far astray.",
       );
     }
-    const problem = (await signed(child, issuer))
-      ? issuerProblem(issuer, path, search.date)
-      : "did not sign the certificate below it, or by an unsupported algorithm";
+    const problem = await linkProblem(search, child, issuer, path);
     if (problem) {
       search.reasons.push(`the certificate of ${named(issuer)} ${problem}`);
       continue;
     }
     const longer = [...path, issuer];
-    if (search.roots.some((root) => sameCertificate(root, issuer))) return longer;
+    if (roots.some((root) => sameCertificate(root, issuer))) return longer;
     const found = await climb(search, issuer, longer);
     if (found) return found;
   }
@@ -151,25 +194,26 @@ async function climb(
 }
 
 /**
- * Verifies that a path leads from `certificate` to one of `roots`:
+ * Verifies that a path leads from `certificate` to a trusted root:
  *  1. the certificate is valid at `date`;
  *  2. each issuer's name is the name asked for, and its key verifies the signature over the
- *     original bytes;
- *  3. each issuer is a CA that may sign certificates, within its path length, valid at `date`;
+ *     original bytes, by no weak hash or key;
+ *  3. each issuer is a CA that may sign certificates, within its path length and its name
+ *     constraints, valid at `date`;
  *  4. no certificate has a critical extension that was not judged;
- *  5. the last issuer is, byte for byte, a configured root.
- * @param intermediates Untrusted, from the TPM or the operator.
+ *  5. the last issuer is, byte for byte, a configured root;
+ *  6. where revocation lists are given, none of them holds a certificate of the path, and each
+ *     certificate below the root is covered.
  * @returns The issuers, from the certificate's own to the root.
- * @throws EnrollError `enroll.certificate-untrusted`, `enroll.certificate-expired`, or
- *   `enroll.roots` without roots.
+ * @throws EnrollError `enroll.certificate-untrusted`, `enroll.certificate-expired`,
+ *   `enroll.certificate-revoked`, `enroll.revocation-list`, or `enroll.roots` without roots.
  */
 export async function verifyPath(
   certificate: UnverifiedCertificate,
-  roots: readonly UnverifiedCertificate[],
-  intermediates: readonly UnverifiedCertificate[],
+  trust: TrustStore,
   date: Date,
 ): Promise<readonly UnverifiedCertificate[]> {
-  if (roots.length === 0) {
+  if (trust.roots.length === 0) {
     throw new EnrollError("enroll.roots", "No root for EK certificates is configured.");
   }
   const { notBefore, notAfter } = certificate.x509;
@@ -182,14 +226,18 @@ export async function verifyPath(
   }
   const problem = problemOf(certificate, date);
   if (problem) throw new EnrollError("enroll.certificate-untrusted", `The certificate ${problem}.`);
-  const search: Search = { roots, intermediates, date, reasons: [], checks: CHECKS_MAX };
+  const search: Search = { leaf: certificate, trust, date, reasons: [], checks: CHECKS_MAX };
   const issuers = await climb(search, certificate, []);
-  if (issuers) return issuers;
-  const why = [...new Set(search.reasons)].join("; ");
-  throw new EnrollError(
-    "enroll.certificate-untrusted",
-    `The certificate leads to no configured root: ${why}.`,
-  );
+  if (!issuers) {
+    const why = [...new Set(search.reasons)].join("; ");
+    throw new EnrollError(
+      "enroll.certificate-untrusted",
+      `The certificate leads to no configured root: ${why}.`,
+    );
+  }
+  const lists = trust.revocationLists ?? [];
+  if (lists.length > 0) await requireUnrevoked([certificate, ...issuers], lists, date);
+  return issuers;
 }
 
 /**
@@ -198,12 +246,11 @@ export async function verifyPath(
  */
 export async function verifyEkCertificate(
   certificate: UnverifiedCertificate,
-  roots: readonly UnverifiedCertificate[],
-  intermediates: readonly UnverifiedCertificate[],
+  trust: TrustStore,
   date: Date,
 ): Promise<VerifiedEkCertificate> {
   const problem = leafProblem(certificate);
   if (problem)
     throw new EnrollError("enroll.certificate-untrusted", `The EK certificate ${problem}.`);
-  return { certificate, issuers: await verifyPath(certificate, roots, intermediates, date) };
+  return { certificate, issuers: await verifyPath(certificate, trust, date) };
 }

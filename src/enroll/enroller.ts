@@ -24,16 +24,12 @@ import {
 } from "../wire/enrollment.ts";
 import type { Signer } from "../wire/keys.ts";
 import { type NodeCredential, signObject } from "../wire/objects.ts";
-import {
-  parseBundle,
-  parseCertificate,
-  parseCertificates,
-  type UnverifiedCertificate,
-} from "./certificate.ts";
-import { verifyEkCertificate } from "./chain.ts";
+import { parseBundle, parseCertificate, parseOnDie } from "./certificate.ts";
+import { type TrustStore, verifyEkCertificate } from "./chain.ts";
 import { makeCredential } from "./credential.ts";
 import { parseEk, requireCertificateOf } from "./endorsement-key.ts";
 import { EnrollError } from "./errors.ts";
+import { parseRevocationLists } from "./revocation.ts";
 
 export interface EnrollerOptions {
   readonly domain: string;
@@ -51,6 +47,13 @@ export interface EnrollerOptions {
    * operator took them from the machine himself. For TPMs whose vendor gave them none.
    */
   readonly allowedEks?: ReadonlySet<string>;
+  /**
+   * PEM or DER of certificate revocation lists. Given any, they must cover every certificate below
+   * the root.
+   */
+  readonly revocationLists?: readonly (string | Uint8Array)[];
+  /** Accepts EK certificate chains that are signed over SHA-1. False where absent. */
+  readonly allowSha1?: boolean;
 }
 
 /** What the operator decides about a node. */
@@ -61,11 +64,11 @@ export interface NodeGrant {
   readonly iat: number;
   readonly exp: number;
   /**
-   * Name of the AK that this node (ueid) is enrolled with now; null if it is new. Another AK is
-   * then refused unless `replace` is true, so that nobody re-keys a node unnoticed
-   * (CVE-2021-43310).
+   * The UEID and the AK's Name that this node is enrolled with now; null if it is new. Another UEID
+   * is another TPM, which never takes the node's place (CVE-2025-13609). Another AK is refused
+   * unless `replace` is true, so that nobody re-keys a node unnoticed (CVE-2021-43310).
    */
-  readonly enrolled: Uint8Array | null;
+  readonly enrolled: { readonly ueid: Uint8Array; readonly name: Uint8Array } | null;
   readonly replace?: boolean;
 }
 
@@ -119,18 +122,20 @@ function parseAk(publicArea: Uint8Array): TPMT_PUBLIC {
 
 export class Enroller {
   readonly #options: EnrollerOptions;
-  readonly #roots: readonly UnverifiedCertificate[];
-  readonly #intermediates: readonly UnverifiedCertificate[];
+  readonly #trust: TrustStore;
   /** By identity: a look-alike object is not pending, and an answer is judged once. */
   readonly #pending = new WeakMap<PendingEnrollment, Secrets>();
 
-  /** @throws EnrollError where a root or intermediate is no certificate. */
+  /** @throws EnrollError where a root or intermediate is no certificate, a list no list. */
   constructor(options: EnrollerOptions) {
     this.#options = options;
-    this.#roots = options.roots.flatMap((one) => parseBundle(one, "A root"));
-    this.#intermediates = (options.intermediates ?? []).flatMap((one) =>
-      parseBundle(one, "An intermediate"),
-    );
+    const { roots, intermediates = [], revocationLists = [], allowSha1 = false } = options;
+    this.#trust = {
+      roots: roots.flatMap((one) => parseBundle(one, "A root")),
+      intermediates: intermediates.flatMap((one) => parseBundle(one, "An intermediate")),
+      revocationLists: revocationLists.flatMap((one) => parseRevocationLists(one, "A list")),
+      allowSha1,
+    };
   }
 
   /**
@@ -174,11 +179,9 @@ export class Enroller {
       );
     }
     const certificate = parseCertificate(request.ekCertificate);
-    const sent = request.intermediates.flatMap((one) =>
-      parseCertificates(one, "An on-die certificate"),
-    );
-    const intermediates = [...this.#intermediates, ...sent];
-    const verified = await verifyEkCertificate(certificate, this.#roots, intermediates, date);
+    const sent = parseOnDie(request.intermediates);
+    const trust = { ...this.#trust, intermediates: [...this.#trust.intermediates, ...sent] };
+    const verified = await verifyEkCertificate(certificate, trust, date);
     requireCertificateOf(verified.certificate, ek);
     return sha256(verified.certificate.bytes);
   }
@@ -190,7 +193,8 @@ export class Enroller {
    *     the request;
    *  3. it signs this request and this secret;
    *  4. its qualifiedSigner is the AK's qualified name under the EK in the endorsement hierarchy;
-   *  5. the node is new, or keeps its AK, or the operator said that it is replaced.
+   *  5. the node is new, or it has the same EK and keeps its AK, or the operator said that the AK
+   *     is replaced.
    * @returns The node credential, COSE_Sign1.
    * @throws EnrollError; WireError where the grant is out of bounds.
    */
@@ -213,7 +217,11 @@ export class Enroller {
     const { clockInfo, firmwareVersion } = verifyAttestation(secrets, answer);
     const akName = computeName(request.akPublic);
     const { enrolled, replace = false, ...terms } = grant;
-    if (enrolled && !equalBytes(enrolled, akName) && !replace) {
+    const ueid = ueidOf(request.ekPublic);
+    if (enrolled && !equalBytes(enrolled.ueid, ueid)) {
+      throw new EnrollError("enroll.identity", "This node is enrolled with another TPM's EK.");
+    }
+    if (enrolled && !equalBytes(enrolled.name, akName) && !replace) {
       throw new EnrollError(
         "enroll.rekey",
         "This node is enrolled with another key: replace it on purpose, revoke the old one.",
@@ -224,7 +232,7 @@ export class Enroller {
       domain: this.#options.domain,
       exp: terms.exp,
       iat: terms.iat,
-      ueid: ueidOf(request.ekPublic),
+      ueid,
       publicArea: request.akPublic,
       name: akName,
       qualifiedName: secrets.qualifiedName,

@@ -288,13 +288,18 @@ describe("what the enroller refuses", () => {
       await enroller.challenge(b.request, now),
     ];
     expect(one.ueid).not.toEqual(two.ueid);
-    const issued = await enroller.issue(two, await b.answer(two.challenge), grant);
+    const answer = await b.answer(two.challenge);
+    const taken = { ueid: one.ueid, name: one.akName };
+    const takeOver = { ...grant, enrolled: taken, replace: true };
+    expect(await refusal(enroller.issue(two, answer, takeOver))).toBe("enroll.identity");
+    const three = await enroller.challenge(b.request, NOW);
+    const issued = await enroller.issue(three, await b.answer(three.challenge), grant);
     expect(parseSigned("node", issued).claims.ueid).toEqual(ueidOf(b.request.ekPublic));
   });
 
   test("CVE-2021-43310: a request does not re-key a node that is enrolled", async () => {
     await using node = await NodeEnrollment.begin({ tpm: first.uri, logKey });
-    const enrolled = new Uint8Array(34).fill(1);
+    const enrolled = { ueid: ueidOf(node.request.ekPublic), name: new Uint8Array(34).fill(1) };
     const again = async (replace: boolean): Promise<Uint8Array> => {
       const pending = await enroller.challenge(node.request, now);
       const answer = await node.answer(pending.challenge);
