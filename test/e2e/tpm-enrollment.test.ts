@@ -292,7 +292,7 @@ describe("what the enroller refuses", () => {
     const taken = { ueid: one.ueid, name: one.akName };
     const takeOver = { ...grant, enrolled: taken, replace: true };
     expect(await refusal(enroller.issue(two, answer, takeOver))).toBe("enroll.identity");
-    const three = await enroller.challenge(b.request, NOW);
+    const three = await enroller.challenge(b.request, now);
     const issued = await enroller.issue(three, await b.answer(three.challenge), grant);
     expect(parseSigned("node", issued).claims.ueid).toEqual(ueidOf(b.request.ekPublic));
   });
