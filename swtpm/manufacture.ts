@@ -76,7 +76,11 @@ async function writeConfiguration(directory: string, ca: string): Promise<string
  * Makes `count` TPMs below `directory` (absolute, existing, empty), all certified by one new CA.
  * @throws Error with the output of swtpm_setup.
  */
-export async function manufacture(directory: string, count: number): Promise<Machines> {
+export async function manufacture(
+  directory: string,
+  count: number,
+  { rsaBits = 2048 }: { readonly rsaBits?: 2048 | 3072 } = {},
+): Promise<Machines> {
   const ca = join(directory, "ca");
   await mkdir(ca, { mode: 0o700 });
   const config = await writeConfiguration(directory, ca);
@@ -91,6 +95,8 @@ export async function manufacture(directory: string, count: number): Promise<Mac
       "--create-platform-cert",
       "--pcr-banks",
       ACTIVE_BANKS,
+      "--rsa-keysize",
+      `${rsaBits}`,
     ];
     try {
       await run(setup, [...what, "--tpmstate", state, "--config", config]);

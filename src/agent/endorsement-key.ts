@@ -7,7 +7,8 @@ import { createPrimary, evictControl, type LoadedKey, readPublic } from "../tpm/
 import { type Authorization, password } from "../tpm/session.ts";
 import { TPM_HT, TPM_RH, TPMA_OBJECT } from "../tpm/structures/constants.ts";
 import { TpmError, TpmFormatError } from "../tpm/structures/errors.ts";
-import { EK_TEMPLATES, type EkTemplate, ekTemplateOf } from "../tpm/structures/templates.ts";
+import { parsePublic, type TPMT_PUBLIC } from "../tpm/structures/public.ts";
+import { EK_TEMPLATES, type EkTemplate, isMadeBy, withNonce } from "../tpm/structures/templates.ts";
 import { permanent, type Tpm } from "../tpm/tpm.ts";
 
 /** On-die intermediate certificates, TCG EK Credential Profile 2.5 §2.2.1.5.2. */
@@ -20,9 +21,11 @@ const CHAIN_LAST = 0x01c001ff;
 export interface EndorsementKey {
   readonly key: LoadedKey;
   readonly certificate: Uint8Array | null;
+  /** Where the TCG's registry wants such a key to be kept. */
+  readonly persistentHandle: number;
 }
 
-async function persistentKey(tpm: Tpm, { id }: EkTemplate): Promise<LoadedKey | null> {
+async function persistentKey(tpm: Tpm, template: TPMT_PUBLIC): Promise<LoadedKey | null> {
   for (const handle of await handles(tpm, TPM_HT.PERSISTENT)) {
     const key = await readPublic(tpm, handle).then(
       (found) => found.key,
@@ -32,9 +35,54 @@ async function persistentKey(tpm: Tpm, { id }: EkTemplate): Promise<LoadedKey | 
         throw cause;
       },
     );
-    if (key && ekTemplateOf(key.public)?.id === id) return key;
+    if (key && isMadeBy(key.public, template)) return key;
   }
   return null;
+}
+
+const readIndex = async (tpm: Tpm, index: number): Promise<Uint8Array> =>
+  nvRead(tpm, await nvReadPublic(tpm, index));
+
+/**
+ * The template by which the vendor made the EK: its own from NV, else the profile's, with the
+ * vendor's nonce where NV holds one (EK Credential Profile §2.2.1.4).
+ * @throws TpmFormatError where NV holds a template that does not parse.
+ */
+async function templateOf(
+  tpm: Tpm,
+  { template, templateIndex, nonceIndex }: EkTemplate,
+  indexes: readonly number[],
+): Promise<TPMT_PUBLIC> {
+  if (indexes.includes(templateIndex)) return parsePublic(await readIndex(tpm, templateIndex));
+  if (nonceIndex === null || !indexes.includes(nonceIndex)) return template;
+  return withNonce(template, await readIndex(tpm, nonceIndex));
+}
+
+/**
+ * The first kind whose key the TPM can make. A TPM without RSA, or with smaller keys, refuses the
+ * others by TPM_RC_VALUE and the like.
+ */
+async function makeFirst(
+  tpm: Tpm,
+  kinds: readonly EkTemplate[],
+  indexes: readonly number[],
+  endorsement: Authorization,
+): Promise<Pick<EndorsementKey, "key" | "persistentHandle">> {
+  let refused: TpmError | null = null;
+  for (const kind of kinds) {
+    const template = await templateOf(tpm, kind, indexes);
+    const { persistentHandle } = kind;
+    const kept = await persistentKey(tpm, template);
+    if (kept) return { key: kept, persistentHandle };
+    try {
+      const key = await createPrimary(tpm, TPM_RH.ENDORSEMENT, template, [endorsement]);
+      return { key, persistentHandle };
+    } catch (cause) {
+      if (!(cause instanceof TpmError)) throw cause;
+      refused ??= cause;
+    }
+  }
+  throw refused ?? new RangeError("no EK template");
 }
 
 /**
@@ -50,16 +98,9 @@ export async function findEndorsementKey(
 ): Promise<EndorsementKey> {
   const indexes = await handles(tpm, TPM_HT.NV_INDEX);
   const certified = EK_TEMPLATES.find(({ certificateIndex }) => indexes.includes(certificateIndex));
-  const [first] = EK_TEMPLATES;
-  const kind = certified ?? first;
-  if (!kind) throw new RangeError("no EK template");
-  const certificate = certified
-    ? await nvRead(tpm, await nvReadPublic(tpm, certified.certificateIndex))
-    : null;
-  const key =
-    (await persistentKey(tpm, kind)) ??
-    (await createPrimary(tpm, TPM_RH.ENDORSEMENT, kind.template, [endorsement]));
-  return { key, certificate };
+  const certificate = certified ? await readIndex(tpm, certified.certificateIndex) : null;
+  const kinds = certified ? [certified] : EK_TEMPLATES;
+  return { ...(await makeFirst(tpm, kinds, indexes, endorsement)), certificate };
 }
 
 /**
@@ -68,8 +109,8 @@ export async function findEndorsementKey(
  * as it is: it costs time, nothing else.
  */
 export async function keepEndorsementKey(tpm: Tpm, ek: EndorsementKey): Promise<EndorsementKey> {
-  const handle = ekTemplateOf(ek.key.public)?.persistentHandle;
-  if (handle === undefined || ek.key.handle >>> 24 !== TPM_HT.TRANSIENT) return ek;
+  const { persistentHandle: handle } = ek;
+  if (ek.key.handle >>> 24 !== TPM_HT.TRANSIENT) return ek;
   try {
     await evictControl(tpm, ek.key, handle);
   } catch (cause) {
@@ -88,7 +129,7 @@ export async function readOnDieCertificates(tpm: Tpm): Promise<Uint8Array[]> {
   const indexes = await handles(tpm, TPM_HT.NV_INDEX);
   const chain = indexes.filter((index) => index >= CHAIN_FIRST && index <= CHAIN_LAST);
   const found: Uint8Array[] = [];
-  for (const index of chain) found.push(await nvRead(tpm, await nvReadPublic(tpm, index)));
+  for (const index of chain) found.push(await readIndex(tpm, index));
   return found;
 }
 

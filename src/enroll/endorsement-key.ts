@@ -2,7 +2,7 @@
 import { equalBytes } from "../tpm/structures/bytes.ts";
 import { TPM_ALG } from "../tpm/structures/constants.ts";
 import { parsePublic, type TPMT_PUBLIC, toKeyObject } from "../tpm/structures/public.ts";
-import { ekTemplateOf } from "../tpm/structures/templates.ts";
+import { ekProblem } from "../tpm/structures/templates.ts";
 import type { UnverifiedCertificate } from "./certificate.ts";
 import { splitSpki } from "./der.ts";
 import { EnrollError } from "./errors.ts";
@@ -16,9 +16,9 @@ const RSA_ALGORITHMS = [oid("2a864886f70d010101"), oid("2a864886f70d010107")];
 const EC_ALGORITHMS = [oid("2a8648ce3d0201")];
 
 /**
- * Parses the EK's public area and requires a template of the EK Credential Profile, every field but
- * the key: a storage key that is restricted to decryption, fixed to its TPM, and usable only by the
- * endorsement hierarchy's policy.
+ * Parses the EK's public area and requires what makes it an endorsement key, whoever's template it
+ * was made by. That the area is the certified key's own is proven later: the AK's qualified name
+ * holds the Name of the EK that the TPM really has.
  * @throws EnrollError `enroll.ek`
  */
 export function parseEk(publicArea: Uint8Array): TPMT_PUBLIC {
@@ -29,9 +29,8 @@ export function parseEk(publicArea: Uint8Array): TPMT_PUBLIC {
   } catch (cause) {
     throw new EnrollError("enroll.ek", "The EK's public area does not parse.", { cause });
   }
-  if (!ekTemplateOf(key)) {
-    throw new EnrollError("enroll.ek", "The EK was made by none of the TCG's templates.");
-  }
+  const problem = ekProblem(key);
+  if (problem) throw new EnrollError("enroll.ek", `The key is no endorsement key: ${problem}.`);
   return key;
 }
 

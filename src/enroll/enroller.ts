@@ -140,7 +140,7 @@ export class Enroller {
 
   /**
    * Checks a request and makes its challenge:
-   *  1. the EK was made by a TCG template;
+   *  1. the EK is a restricted storage key, fixed to the TPM that made it;
    *  2. its certificate leads to a configured root at `date` and is for this very key, or the EK is
    *     allowlisted;
    *  3. the AK is an attestation key;

@@ -17,7 +17,7 @@ export const ENROLL_CODES = {
   "enroll.revocation-list":
     "Fetch the current list of every issuer below the root (`--crl`), or give no list at all.",
   "enroll.roots": "Name the TPM vendors' root certificates (`--root`, or a bundle with `--roots`).",
-  "enroll.ek": "Use an EK that was made by a template of the TCG EK Credential Profile.",
+  "enroll.ek": "Use an EK by a template of the TCG EK Credential Profile, or of its TPM's vendor.",
   "enroll.ak": "Let `portcullis enroll` make the attestation key.",
   "enroll.challenge": "Start the enrollment again: every challenge is good for one answer.",
   "enroll.attestation": "Start the enrollment again; if it persists, the node's answer is forged.",

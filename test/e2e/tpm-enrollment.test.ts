@@ -17,13 +17,7 @@ import { NodeEnrollment, openAgent, writeAkFile } from "../../src/agent/index.ts
 import { makeCredential } from "../../src/enroll/credential.ts";
 import { EnrollError, Enroller, type EnrollerOptions, ueidOf } from "../../src/enroll/index.ts";
 import { getTime, quote } from "../../src/tpm/attestation.ts";
-import {
-  create,
-  createPrimary,
-  load,
-  readPublic,
-  makeCredential as tpmMakeCredential,
-} from "../../src/tpm/object.ts";
+import { create, createPrimary, load } from "../../src/tpm/object.ts";
 import { openTpm } from "../../src/tpm/open.ts";
 import { password } from "../../src/tpm/session.ts";
 import { parseAttest } from "../../src/tpm/structures/attest.ts";
@@ -31,7 +25,7 @@ import { TPM_ALG, TPM_RH, TPMA_OBJECT } from "../../src/tpm/structures/constants
 import { pcrDigest } from "../../src/tpm/structures/pcr.ts";
 import { computeName, parsePublic } from "../../src/tpm/structures/public.ts";
 import { verifyTpmSignature } from "../../src/tpm/structures/signature.ts";
-import { akTemplate, EK_TEMPLATES, ekTemplateOf } from "../../src/tpm/structures/templates.ts";
+import { akTemplate } from "../../src/tpm/structures/templates.ts";
 import { type EnrollmentRequest, enrollmentDigest } from "../../src/wire/enrollment.ts";
 import { parseSigned } from "../../src/wire/objects.ts";
 import { type Machines, preparedMachines, SoftwareTpm } from "../../swtpm/index.ts";
@@ -372,34 +366,5 @@ describe("keys that are no attestation keys", () => {
     expect(await refusal(enroller.issue(pending, { secret, ...signed }, grant))).toBe(
       "enroll.hierarchy",
     );
-  });
-});
-
-describe("MakeCredential", () => {
-  test.each(EK_TEMPLATES)("ours activates for an EK of template $id", async (kind) => {
-    await using tpm = await openTpm(first.uri);
-    await using ek = await createPrimary(tpm, TPM_RH.ENDORSEMENT, kind.template);
-    expect(ekTemplateOf(ek.public)).toBe(kind);
-    const blob = await createAttestationKey(tpm, ek, "ecc");
-    await using ak = await loadAttestationKey(tpm, ek, blob);
-    for (const length of [1, 16, 32]) {
-      const credential = new Uint8Array(length).fill(length);
-      const challenge = makeCredential(ek.public, ak.name, credential);
-      expect(await activate(tpm, { ek, ak }, challenge)).toEqual(credential);
-    }
-    // And has the TPM's own form. The EK takes a slot, and so does the AK.
-    const theirs = await tpmMakeCredential(tpm, ek, new Uint8Array(32), ak.name);
-    const ours = makeCredential(ek.public, ak.name, new Uint8Array(32));
-    expect(theirs.credentialBlob).toHaveLength(ours.credentialBlob.length);
-    expect(theirs.secret).toHaveLength(ours.secret.length);
-  });
-
-  test.each([
-    [0x81010001, "L-1"],
-    [0x81010016, "H-3"],
-  ])("the factory made its EK at 0x%s by template %s", async (handle, id) => {
-    await using tpm = await openTpm(first.uri);
-    const { key } = await readPublic(tpm, handle);
-    expect(ekTemplateOf(key.public)?.id).toBe(id);
   });
 });

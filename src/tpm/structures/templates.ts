@@ -4,7 +4,7 @@
  */
 import { equalBytes } from "./bytes.ts";
 import { TPM_ALG, TPM_ECC, TPMA_OBJECT } from "./constants.ts";
-import { encodePublic, type Symmetric, type TPMT_PUBLIC } from "./public.ts";
+import { encodePublic, type RsaPublic, type Symmetric, type TPMT_PUBLIC } from "./public.ts";
 
 const fromHex = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, "hex"));
 
@@ -31,7 +31,7 @@ const aes = (keyBits: number): Symmetric => ({
 });
 const EMPTY = new Uint8Array();
 
-const rsa = (objectAttributes: number, authPolicy: Uint8Array, n: Uint8Array): TPMT_PUBLIC => ({
+const rsa = (objectAttributes: number, authPolicy: Uint8Array, n: Uint8Array): RsaPublic => ({
   type: TPM_ALG.RSA,
   nameAlg: TPM_ALG.SHA256,
   objectAttributes,
@@ -79,9 +79,13 @@ export const STORAGE_TEMPLATE: TPMT_PUBLIC = p256(
 /** One way in which vendors make EKs. */
 export interface EkTemplate {
   /** As the profile names it. */
-  readonly id: "L-1" | "L-2" | "H-1" | "H-2" | "H-3";
+  readonly id: "L-1" | "L-2" | "H-1" | "H-2" | "H-3" | "H-6";
   /** NV index of the certificate. */
   readonly certificateIndex: number;
+  /** NV index of the vendor's own template, if it deviates (TPMT_PUBLIC). */
+  readonly templateIndex: number;
+  /** NV index of the vendor's nonce, which the unique field then begins with; low range only. */
+  readonly nonceIndex: number | null;
   /** Where the EK often lies persistently (TCG Registry of Reserved TPM 2.0 Handles). */
   readonly persistentHandle: number;
   readonly template: TPMT_PUBLIC;
@@ -92,30 +96,40 @@ export const EK_TEMPLATES: readonly EkTemplate[] = [
   {
     id: "L-1",
     certificateIndex: 0x01c00002,
+    templateIndex: 0x01c00004,
+    nonceIndex: 0x01c00003,
     persistentHandle: 0x81010001,
     template: rsa(EK_LOW, POLICY_A, new Uint8Array(256)),
   },
   {
     id: "L-2",
     certificateIndex: 0x01c0000a,
+    templateIndex: 0x01c0000c,
+    nonceIndex: 0x01c0000b,
     persistentHandle: 0x81010002,
     template: p256(EK_LOW, POLICY_A, new Uint8Array(32)),
   },
   {
     id: "H-1",
     certificateIndex: 0x01c00012,
+    templateIndex: 0x01c00013,
+    nonceIndex: null,
     persistentHandle: 0x81010012,
     template: rsa(EK_HIGH, POLICY_B, EMPTY),
   },
   {
     id: "H-2",
     certificateIndex: 0x01c00014,
+    templateIndex: 0x01c00015,
+    nonceIndex: null,
     persistentHandle: 0x81010014,
     template: p256(EK_HIGH, POLICY_B, EMPTY),
   },
   {
     id: "H-3",
     certificateIndex: 0x01c00016,
+    templateIndex: 0x01c00017,
+    nonceIndex: null,
     persistentHandle: 0x81010016,
     template: {
       type: TPM_ALG.ECC,
@@ -130,6 +144,19 @@ export const EK_TEMPLATES: readonly EkTemplate[] = [
       y: EMPTY,
     },
   },
+  {
+    id: "H-6",
+    certificateIndex: 0x01c0001c,
+    templateIndex: 0x01c0001d,
+    nonceIndex: null,
+    persistentHandle: 0x8101001c,
+    template: {
+      ...rsa(EK_HIGH, POLICY_B_SHA384, EMPTY),
+      nameAlg: TPM_ALG.SHA384,
+      symmetric: aes(256),
+      keyBits: 3072,
+    },
+  },
 ];
 
 function withoutUnique(key: TPMT_PUBLIC): Uint8Array {
@@ -137,12 +164,55 @@ function withoutUnique(key: TPMT_PUBLIC): Uint8Array {
   return encodePublic(empty);
 }
 
-/**
- * The template that `key` was made by, every field but the key itself being equal; null if none.
- */
+/** Whether `template` can have made `key`: every field but the key itself is equal. */
+export function isMadeBy(key: TPMT_PUBLIC, template: TPMT_PUBLIC): boolean {
+  return equalBytes(withoutUnique(key), withoutUnique(template));
+}
+
+/** The template of the profile that `key` was made by; null if none. */
 export function ekTemplateOf(key: TPMT_PUBLIC): EkTemplate | null {
-  const shape = withoutUnique(key);
-  return EK_TEMPLATES.find(({ template }) => equalBytes(shape, withoutUnique(template))) ?? null;
+  return EK_TEMPLATES.find(({ template }) => isMadeBy(key, template)) ?? null;
+}
+
+/**
+ * A template whose unique field begins with the vendor's nonce and is zero behind it (§2.2.1.4).
+ * @throws RangeError where the nonce is longer than the field.
+ */
+export function withNonce(template: TPMT_PUBLIC, nonce: Uint8Array): TPMT_PUBLIC {
+  const unique = new Uint8Array(template.type === TPM_ALG.RSA ? template.keyBits / 8 : 32);
+  unique.set(nonce);
+  return template.type === TPM_ALG.RSA ? { ...template, n: unique } : { ...template, x: unique };
+}
+
+const EK_SET = A.fixedTPM | A.fixedParent | A.sensitiveDataOrigin | A.restricted | A.decrypt;
+const EK_FREE = A.adminWithPolicy | A.userWithAuth | A.noDA;
+const SHA_2: readonly (number | null | undefined)[] = [
+  TPM_ALG.SHA256,
+  TPM_ALG.SHA384,
+  TPM_ALG.SHA512,
+];
+
+/**
+ * Why `key` is no endorsement key, or null if it is one: a storage key that is restricted to
+ * decryption (an unrestricted one decrypts any credential for anybody), fixed to its TPM and made
+ * in it. Vendors' own templates differ in policy and authorization, never in this.
+ */
+export function ekProblem(key: TPMT_PUBLIC): string | null {
+  if ((key.objectAttributes & EK_SET) !== EK_SET) {
+    return "it is not restricted, decrypt, fixedTPM, fixedParent and sensitiveDataOrigin at once";
+  }
+  if ((key.objectAttributes & ~(EK_SET | EK_FREE)) !== 0) {
+    return "it has attributes that an endorsement key must not have";
+  }
+  if (!SHA_2.includes(key.nameAlg)) return "its Name is not made with SHA-2";
+  if (key.scheme !== null) return "it has a scheme of its own, as no storage key has";
+  const { symmetric } = key;
+  if (symmetric?.algorithm !== TPM_ALG.AES || symmetric.mode !== TPM_ALG.CFB) {
+    return "it does not encrypt with AES in CFB mode";
+  }
+  if (key.type !== TPM_ALG.RSA) return null;
+  if (key.keyBits < 2048 || key.keyBits > 4096) return `its RSA key has ${key.keyBits} bits`;
+  return key.n.length * 8 === key.keyBits ? null : "its modulus has not the stated size";
 }
 
 /**
@@ -198,12 +268,7 @@ export function akProblem(key: TPMT_PUBLIC): string | null {
   if (key.symmetric !== null) return "it has a symmetric algorithm";
   if (key.nameAlg === TPM_ALG.SHA1) return "its Name is made with SHA-1";
   const { scheme } = key;
-  const hashes: readonly (number | null | undefined)[] = [
-    TPM_ALG.SHA256,
-    TPM_ALG.SHA384,
-    TPM_ALG.SHA512,
-  ];
-  if (!hashes.includes(scheme?.hash)) return "its scheme names no hash of the SHA-2 family";
+  if (!SHA_2.includes(scheme?.hash)) return "its scheme names no hash of the SHA-2 family";
   if (key.type === TPM_ALG.RSA) {
     if (scheme?.scheme !== TPM_ALG.RSASSA && scheme?.scheme !== TPM_ALG.RSAPSS) {
       return "its scheme is neither RSASSA nor RSAPSS";
