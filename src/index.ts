@@ -8,6 +8,7 @@
 export {
   Agent,
   type AgentOptions,
+  type CounterPlace,
   EvidenceError,
   KeyFileError,
   NodeEnrollment,
@@ -100,6 +101,7 @@ export {
 export { PortcullisError } from "./errors.ts";
 
 // The gate: decide, claim, execute.
+export type { StateCounter } from "./gate/anchor.ts";
 export { type ExecCode, ExecError } from "./gate/error.ts";
 export type { AttestedRequest, EvidenceSource, Materials, Prover } from "./gate/evidence.ts";
 export { EXIT } from "./gate/exit-codes.ts";
@@ -146,6 +148,7 @@ export { PrivateError } from "./private.ts";
 
 // What must be remembered.
 export {
+  type Anchor,
   type Counters,
   type Floors,
   type Store,

@@ -40,4 +40,5 @@ export const LIMITS = {
   snapshotSeconds: 3_600,
   resultSeconds: 60,
   nonceSeconds: 10,
+  anchorLeaves: 64,
 } as const;

@@ -12,6 +12,7 @@ import { loadAttestationKey } from "./attestation-key.ts";
 import { findEndorsementKey } from "./endorsement-key.ts";
 import { type QuoteEvidence, quotePcrs } from "./evidence.ts";
 import { readAkFile } from "./key-file.ts";
+import { type CounterPlace, certifyCounter, raiseCounter } from "./state-counter.ts";
 
 export interface AgentOptions extends TpmOptions {
   /** See parseTpmUri: `device:/dev/tpmrm0`, `swtpm:path=...`, `tabrmd`, `tcti:...`. */
@@ -59,6 +60,16 @@ export class Agent implements AsyncDisposable {
     const { clockInfo } = await readClock(this.#tpm);
     const { resetCount, restartCount, clock } = clockInfo;
     return { resetCount, restartCount, clock, firmwareVersion: await firmwareVersion(this.#tpm) };
+  }
+
+  /** What the counter holds, certified by the AK. @throws EvidenceError, TpmError */
+  counter(place: CounterPlace): Promise<bigint> {
+    return certifyCounter(this.#tpm, this.#ak, place);
+  }
+
+  /** Increments the counter unless it has passed `value`; gives what is certified then. */
+  raiseCounter(place: CounterPlace, value: bigint): Promise<bigint> {
+    return raiseCounter(this.#tpm, this.#ak, place, value);
   }
 
   async close(): Promise<void> {

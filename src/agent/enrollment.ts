@@ -21,13 +21,14 @@ import {
   keepEndorsementKey,
   readOnDieCertificates,
 } from "./endorsement-key.ts";
+import { type CounterPlace, certifyCounter, keepCounter } from "./state-counter.ts";
 
 export interface NodeEnrollmentOptions extends TpmOptions {
   readonly tpm: string;
   /** The key that this node's log will sign with. */
   readonly logKey: CoseKey;
-  /** Name of the node's NV counter, if it has one. */
-  readonly nvIndexName?: Uint8Array;
+  /** The NV counter that guards the node's state: one that it has already, or a new one. */
+  readonly counter?: CounterPlace | "new";
   readonly endorsementAuth?: Uint8Array;
   /** What kind of AK to make; by default ECC where the TPM has it. */
   readonly akKind?: "ecc" | "rsa";
@@ -39,6 +40,8 @@ export class NodeEnrollment implements AsyncDisposable {
   readonly request: EnrollmentRequest;
   /** To be kept with writeAkFile once the credential has arrived. */
   readonly blob: KeyBlob;
+  /** Where the counter of the request lies; null without one. */
+  readonly counter: CounterPlace | null;
   readonly #tpm: Tpm;
   readonly #ek: LoadedKey;
   readonly #options: NodeEnrollmentOptions;
@@ -48,12 +51,14 @@ export class NodeEnrollment implements AsyncDisposable {
     ek: LoadedKey,
     request: EnrollmentRequest,
     blob: KeyBlob,
+    counter: CounterPlace | null,
     options: NodeEnrollmentOptions,
   ) {
     this.#tpm = tpm;
     this.#ek = ek;
     this.request = request;
     this.blob = blob;
+    this.counter = counter;
     this.#options = options;
   }
 
@@ -69,15 +74,18 @@ export class NodeEnrollment implements AsyncDisposable {
       const { key: ek, certificate } = await keepEndorsementKey(tpm, found);
       const kind = options.akKind ?? (await bestKind(tpm));
       const blob = await createAttestationKey(tpm, ek, kind, endorsement);
+      const { counter: known } = options;
+      const counter =
+        known === undefined ? null : await keepCounter(tpm, known === "new" ? null : known);
       const request: EnrollmentRequest = {
         ekPublic: ek.publicArea,
         akPublic: blob.publicArea,
         ekCertificate: certificate,
         intermediates: await readOnDieCertificates(tpm),
         logKey: options.logKey,
-        nvIndexName: options.nvIndexName ?? null,
+        nvIndexName: counter?.name ?? null,
       };
-      return new NodeEnrollment(tpm, ek, request, blob, options);
+      return new NodeEnrollment(tpm, ek, request, blob, counter, options);
     } catch (cause) {
       await tpm.close();
       throw cause;
@@ -96,6 +104,13 @@ export class NodeEnrollment implements AsyncDisposable {
     // Over no PCRs, so that no gate can take it for evidence of a machine's state.
     const signed = await quote(this.#tpm, ak, enrollmentDigest(this.request, secret), []);
     return { secret, ...signed };
+  }
+
+  /** What the counter holds, certified by the new AK: the state begins with it. */
+  async counterValue(place: CounterPlace): Promise<bigint> {
+    const endorsement = password(this.#options.endorsementAuth);
+    await using ak = await loadAttestationKey(this.#tpm, this.#ek, this.blob, endorsement);
+    return await certifyCounter(this.#tpm, ak, place);
   }
 
   async close(): Promise<void> {

@@ -4,3 +4,4 @@ export { findEndorsementKey } from "./endorsement-key.ts";
 export { NodeEnrollment, type NodeEnrollmentOptions } from "./enrollment.ts";
 export { EvidenceError, type QuoteEvidence, quotePcrs } from "./evidence.ts";
 export { KeyFileError, readAkFile, writeAkFile } from "./key-file.ts";
+export type { CounterPlace } from "./state-counter.ts";

@@ -6,6 +6,7 @@ import { openAgent } from "../agent/index.ts";
 import { boottimeMs, nowSeconds } from "../clock.ts";
 import { loadCore } from "../core/index.ts";
 import { loadDomain } from "../domain/domain.ts";
+import { requireAnchored, StateRollback } from "../gate/anchor.ts";
 import { EXIT } from "../gate/exit-codes.ts";
 import { prepareJob } from "../gate/job.ts";
 import { launch } from "../gate/launch.ts";
@@ -92,6 +93,11 @@ const CHECKS: readonly Check[] = [
     look: lookAtKey,
   },
   {
+    name: "state counter",
+    next: "Enroll again with `portcullis enroll`, after revoking what was issued since the copy.",
+    look: lookAtCounter,
+  },
+  {
     name: "confinement",
     next: "Install util-linux 2.38 or newer and perl; allow user namespaces to this user.",
     look: lookAtConfinement,
@@ -159,6 +165,23 @@ async function lookAtKey(home: Home, tpm: string): Promise<string | Complaint> {
   const started = boottimeMs();
   await agent.quote(new Uint8Array(32), [{ hash: TPM_ALG.SHA256, pcrs: [0] }]);
   return `in the endorsement hierarchy, a quote takes about ${boottimeMs() - started} ms`;
+}
+
+async function lookAtCounter(home: Home, tpm: string): Promise<string | Complaint> {
+  const store = openSqliteStore(home.state);
+  const anchor = await store.anchor().finally(() => store.close());
+  const node = await loadNode(home);
+  const credential = node?.claims.nvIndexName ?? null;
+  if (anchor === null && credential === null) return "none: restoring a copy would go unnoticed";
+  await using agent = await openAgent({ tpm, akFile: nodeFiles(home).ak });
+  const counter = anchor && (await agent.counter(anchor));
+  try {
+    requireAnchored({ before: anchor, after: anchor, credential, counter });
+  } catch (error) {
+    if (error instanceof StateRollback) return new Complaint(error.message);
+    throw error;
+  }
+  return `at ${counter}, as the state says`;
 }
 
 async function lookAtConfinement(home: Home): Promise<string | Complaint> {

@@ -3,7 +3,7 @@
  * run here.
  */
 import type { Command } from "commander";
-import { NodeEnrollment, writeAkFile } from "../agent/index.ts";
+import { type CounterPlace, NodeEnrollment, writeAkFile } from "../agent/index.ts";
 import { nowSeconds } from "../clock.ts";
 import { type Domain, loadDomain } from "../domain/domain.ts";
 import { replaceFile } from "../domain/files.ts";
@@ -11,6 +11,7 @@ import { coverIndex, revoke } from "../domain/publication.ts";
 import { keepIssued, reserveIndex } from "../domain/register.ts";
 import { signersAtHand } from "../domain/signers.ts";
 import { Enroller } from "../enroll/index.ts";
+import type { Anchor } from "../store/contract.ts";
 import { openSqliteStore } from "../store/sqlite.ts";
 import { coseKeyOf, type Signer } from "../wire/keys.ts";
 import { parseSigned, type UnverifiedNode } from "../wire/objects.ts";
@@ -36,6 +37,8 @@ interface Options {
   readonly allowEk?: readonly string[];
   readonly lifetime?: number;
   readonly replace?: true;
+  /** False with --no-counter. */
+  readonly counter: boolean;
 }
 
 const YEAR_SECONDS = 365 * 86_400;
@@ -93,7 +96,12 @@ async function enroll(session: Session, options: Options): Promise<void> {
   const logKey = coseKeyOf(await logKeyOf(home));
   const known = await loadNode(home);
   const tpm = tpmAddress(readConfig(home), options.tpm);
-  await using node = await NodeEnrollment.begin({ tpm, logKey });
+  const anchor = options.counter ? ((await anchorOf(home)) ?? "new") : null;
+  await using node = await NodeEnrollment.begin({
+    tpm,
+    logKey,
+    ...(anchor && { counter: anchor }),
+  });
   const pending = await enroller.challenge(node.request, new Date());
   const answer = await node.answer(pending.challenge);
   const iat = nowSeconds();
@@ -112,8 +120,15 @@ async function enroll(session: Session, options: Options): Promise<void> {
   if (known) await revokeOld(home, domain, known);
   await writeAkFile(nodeFiles(home).ak, node.blob);
   await replaceFile(nodeFiles(home).credential, bytes);
-  await resetCounters(home, bytes);
+  const { counter } = node;
+  const held = counter && { ...counter, value: await node.counterValue(counter) };
+  await resetCounters(home, bytes, held);
   tell(session, bytes);
+}
+
+async function anchorOf(home: Home): Promise<Anchor | null> {
+  const store = openSqliteStore(home.state);
+  return store.anchor().finally(() => store.close());
 }
 
 /**
@@ -128,13 +143,22 @@ async function revokeOld(home: Home, domain: Domain, { claims }: UnverifiedNode)
 
 /**
  * The new key's counters at enrollment are its floor; where TPM2_Clear zeroed them, older ones
- * would deny for ever.
+ * would deny for ever. The state is the newest there is from here on, by the enroller's word.
  */
-async function resetCounters(home: Home, credential: Uint8Array): Promise<void> {
+async function resetCounters(
+  home: Home,
+  credential: Uint8Array,
+  counter: (CounterPlace & { readonly value: bigint }) | null,
+): Promise<void> {
   const { name, counters } = parseSigned("node", credential).claims;
   const store = openSqliteStore(home.state);
   try {
-    await store.transact((transaction) => transaction.replaceCounters(name, counters));
+    await store.transact(async (transaction) => {
+      await transaction.replaceCounters(name, counters, nowSeconds());
+      const { size } = await transaction.tree();
+      const fresh = { announced: false, snapshotVersion: 0, size };
+      await transaction.setAnchor(counter && { ...counter, ...fresh });
+    });
   } finally {
     await store.close();
   }
@@ -174,6 +198,7 @@ export function register(program: Command): void {
         "of its EK public area (--allow-ek), which you take from the machine yourself.",
       "A bundle is a folder of certificates and a file `fingerprints` (docs/enrollment.md). Revocation lists, given " +
         "any, must cover every certificate below the root.",
+      "An NV counter is defined beside the home, so that an older copy of it is denied; --no-counter does without.",
       "JSON: {ueid, akName, labels, expires, statusIndex, ekCertificate}",
     ],
     setup: (command) =>
@@ -191,7 +216,8 @@ export function register(program: Command): void {
         .option("--allow-sha1", "accept certificates that are signed over SHA-1")
         .option("--allow-ek <sha256>", "an EK public area accepted without certificate", collect)
         .option("--lifetime <span>", "until it expires (default: 365d)", spanOption("--lifetime"))
-        .option("--replace", "a new key for an enrolled node; revokes its old one"),
+        .option("--replace", "a new key for an enrolled node; revokes its old one")
+        .option("--no-counter", "without an NV counter: an older copy of the home goes unnoticed"),
     run: enroll,
   });
 }

@@ -4,12 +4,14 @@
  */
 import { mkdirSync } from "node:fs";
 import { loadCore } from "../core/index.ts";
+import type { StateCounter } from "../gate/anchor.ts";
 import type { EvidenceSource } from "../gate/evidence.ts";
 import { Gate } from "../gate/gate.ts";
 import { CaseFolder } from "../log/cases.ts";
 import { Journal } from "../log/journal.ts";
 import { noteSigner } from "../log/note.ts";
 import { requirePrivate } from "../private.ts";
+import type { StoreReader } from "../store/contract.ts";
 import { openSqliteStore, type SqliteStore } from "../store/sqlite.ts";
 import { readKeyFile, writeKeyFile } from "../wire/key-files.ts";
 import { generateKey, type Signer, signerOf } from "../wire/keys.ts";
@@ -70,7 +72,8 @@ export async function openMachine(
     store,
     journal,
     cases: new CaseFolder(home.cases),
-    evidence: tpmEvidence(home, tpmAddress(config, tpm), policies),
+    evidence: tpmEvidence(home, tpmAddress(config, tpm), policies, store),
+    counter: tpmCounter(home, tpmAddress(config, tpm), store),
     coreDigest,
   });
   const signer = signerOf(logKey);
@@ -108,11 +111,25 @@ function selectionOf(policies: readonly ReadPolicy[]) {
   return selection.length > 0 ? selection : [firmware];
 }
 
+/** Raises the counter that guards this home's state. */
+export function tpmCounter(home: Home, tpm: string, store: StoreReader): StateCounter {
+  return {
+    raise: async (value) => {
+      const anchor = await store.anchor();
+      if (anchor === null) throw new UsageError("No counter guards this state.");
+      const { openAgent } = await import("../agent/index.ts");
+      await using agent = await openAgent({ tpm, akFile: nodeFiles(home).ak });
+      return await agent.raiseCounter(anchor, value);
+    },
+  };
+}
+
 /** One quote for each request, from the TPM, with the enrolled key. */
 export function tpmEvidence(
   home: Home,
   tpm: string,
   policies: readonly ReadPolicy[],
+  store: StoreReader,
 ): EvidenceSource {
   return {
     attest: async (request) => {
@@ -120,7 +137,9 @@ export function tpmEvidence(
       await using agent = await openAgent({ tpm, akFile: nodeFiles(home).ak });
       const quoted = await agent.quote(merkleRoot([request]), selectionOf(policies));
       const { attest, signature, values } = quoted;
-      return { attest, signature, index: 0, size: 1, path: [], pcrs: values };
+      const anchor = await store.anchor();
+      const counter = anchor && { counter: await agent.counter(anchor) };
+      return { attest, signature, index: 0, size: 1, path: [], pcrs: values, ...counter };
     },
   };
 }

@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { nowSeconds } from "../clock.ts";
 import { type Domain, loadDomain } from "../domain/domain.ts";
 import { type Leaf, parseLeaf } from "../log/leaf.ts";
-import type { Counters, Floors, OpenRun } from "../store/contract.ts";
+import type { Anchor, Counters, Floors, OpenRun } from "../store/contract.ts";
 import { openSqliteStore } from "../store/sqlite.ts";
 import type { UnverifiedNode } from "../wire/objects.ts";
 import { type Home, readConfig } from "./home.ts";
@@ -16,6 +16,7 @@ import { defineVerb } from "./verb.ts";
 interface State {
   readonly floors: Floors | null;
   readonly counters: Counters | null;
+  readonly anchor: Anchor | null;
   readonly openRuns: readonly OpenRun[];
   readonly size: number;
   readonly head: string | null;
@@ -35,6 +36,7 @@ async function stateOf(home: Home, node: UnverifiedNode | null): Promise<State> 
     return {
       floors: await store.floors(),
       counters: node && (await store.counters(node.claims.name)),
+      anchor: await store.anchor(),
       openRuns: await store.openRuns(),
       size,
       head: head && Buffer.from(head.note).toString(),
@@ -122,10 +124,20 @@ function linesOf(
         : `reset ${counters.resetCount}, restart ${counters.restartCount}, ` +
           `clock ${counters.clock} ms`,
     ],
+    ["counter", anchorText(state.anchor)],
     ["log", `${origin}, ${state.size} leaves`],
     ["open runs", String(state.openRuns.length)],
     ["marked", markedText(state.marked)],
   ]);
+}
+
+const indexText = (index: number): string => `0x${index.toString(16).padStart(8, "0")}`;
+
+function anchorText(anchor: Anchor | null): string {
+  if (anchor === null) return "none: an older copy of this home would go unnoticed";
+  const { index, value, announced, size } = anchor;
+  const next = announced ? ", an increment is announced" : "";
+  return `${indexText(index)} at ${value}, covers ${size} leaves${next}`;
 }
 
 async function run(session: Session): Promise<void> {
@@ -148,6 +160,13 @@ async function run(session: Session): Promise<void> {
     node: node && nodeShape(node),
     floors: state.floors && floorsShape(state.floors),
     counters: state.counters && countersShape(state.counters),
+    counter: state.anchor && {
+      index: indexText(state.anchor.index),
+      name: hex(state.anchor.name),
+      value: state.anchor.value.toString(),
+      announced: state.anchor.announced,
+      size: state.anchor.size,
+    },
     log: { origin, size: state.size, head: state.head },
     marked: state.marked.map(({ mark, event, code, time }) => ({
       mark,
@@ -167,9 +186,9 @@ export function register(program: Command): void {
     examples: ["portcullis status", "portcullis status --json"],
     notes: [
       "JSON: {home, domain, tpm, charter, snapshot, snapshotAgeSeconds, snapshotLeftSeconds, " +
-        "node, floors, counters, log: {origin, size, head}, openRuns, marked: [{mark, event, code, " +
-        "time}] (of the last 1000 leaves)}; tpm, node, floors and " +
-        "counters may be null",
+        "node, floors, counters, counter: {index, name, value, announced, size}, log: {origin, size, " +
+        "head}, openRuns, marked: [{mark, event, code, time}] (of the last 1000 leaves)}; tpm, " +
+        "node, floors, counters and counter may be null",
     ],
     run,
   });

@@ -474,6 +474,14 @@ export const CODES = {
     "Another run claimed this use first, or this request was claimed before.",
     "Ask again; if no use is left, a new grant is needed.",
   ),
+  "internal.rollback": row(
+    "The state is older than the TPM's counter beside it, or belongs to another counter.",
+    "Revoke what was issued before the copy was made, then enroll again with `portcullis enroll`.",
+  ),
+  "internal.clock": retry(
+    "Since the last run this machine's clock advanced less than its TPM's.",
+    "Set the machine's clock, then ask again; after TPM2_ClockSet enroll again.",
+  ),
   "internal.deadline": retry(
     "The permission ran out before the job could start.",
     "Ask again; the machine may be overloaded.",

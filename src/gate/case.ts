@@ -114,7 +114,7 @@ export function encodeCase(
   proof: Uint8Array | null,
 ): Uint8Array {
   const { floors } = held;
-  const { pcrs, ...slot } = attested ?? NO_QUOTE;
+  const { attest, signature, index, size, path, pcrs } = attested ?? NO_QUOTE;
   return encodePlain("case", {
     version: 1,
     context: {
@@ -142,7 +142,13 @@ export function encodeCase(
       node: materials.node,
       job,
       policies: materials.policies,
-      tpm: { type: "tpm2", slot, pcrs, eventLog: null, ima: null },
+      tpm: {
+        type: "tpm2",
+        slot: { attest, signature, index, size, path },
+        pcrs,
+        eventLog: null,
+        ima: null,
+      },
       purpose: "start",
       run: subject.parentRun,
       gateNonce: held.nonce,

@@ -27,6 +27,8 @@ export interface AttestedRequest {
   readonly path: readonly Uint8Array[];
   /** In the order of the signed selection. */
   readonly pcrs: readonly Uint8Array[];
+  /** The counter that guards the state, as the enrolled key certifies it; absent where none does. */
+  readonly counter?: bigint;
 }
 
 /** Gives quotes; src/agent is one. */

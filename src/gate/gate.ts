@@ -26,6 +26,7 @@ import type { Leaf } from "../log/leaf.ts";
 import { type Store, StoreError } from "../store/contract.ts";
 import { compareBytes } from "../wire/cbor.ts";
 import { encodePlain } from "../wire/objects.ts";
+import { counterNameOf, raiseAnchor, requireAnchored, type StateCounter } from "./anchor.ts";
 import { encodeCase, type Held, parseSubject, requestOf, type UnverifiedSubject } from "./case.ts";
 import type { AttestedRequest, EvidenceSource, Materials, Prover } from "./evidence.ts";
 import type { PreparedJob } from "./job.ts";
@@ -47,6 +48,8 @@ export interface GateParts {
   readonly evidence: EvidenceSource;
   /** SHA-256 of the core's bytes. */
   readonly coreDigest: Uint8Array;
+  /** Absent where no counter guards the state: then nothing that needs one is admitted. */
+  readonly counter?: StateCounter;
 }
 
 export interface Asked {
@@ -87,12 +90,16 @@ export interface Admitted {
 interface Issued {
   readonly asked: Asked;
   readonly caseBytes: Uint8Array;
+  /** The time in the case. */
+  readonly decidedSeconds: number;
   readonly deadlineMs: number;
 }
 
 interface Released {
   readonly pending: Pending;
   readonly leaf: Leaf;
+  /** The counter that guards the state must rise first. */
+  readonly anchorDue: boolean;
   readonly deadlineMs: number;
 }
 
@@ -124,6 +131,7 @@ export class Gate {
     let caseBytes: Uint8Array | null = null;
     try {
       const subject = parseSubject(asked.materials, asked.parentRun);
+      const before = await this.#parts.store.anchor();
       const held = await this.#hold(subject);
       const job = encodePlain("job", asked.prepared.job);
       const request = requestOf(subject, held, job);
@@ -134,6 +142,12 @@ export class Gate {
           return null;
         });
       }
+      const credential = counterNameOf(asked.materials.node);
+      // What is no credential, or has no quote, the core denies for that.
+      if (attested !== null && credential !== undefined) {
+        const after = await this.#parts.store.anchor();
+        requireAnchored({ before, after, credential, counter: attested.counter ?? null });
+      }
       const proof =
         request && subject.heldByKey && asked.prover ? await asked.prover(request) : null;
       caseBytes = encodeCase(subject, held, asked.materials, job, attested, proof);
@@ -141,7 +155,8 @@ export class Gate {
       if (isAllowed(verdict)) {
         const leftMs = (verdict.request.expires - held.nowSeconds) * 1000;
         const deadlineMs = startMs + Math.min(leftMs, LIMITS.nonceSeconds * 1000);
-        this.#issued.set(verdict, { asked, caseBytes, deadlineMs });
+        const decidedSeconds = held.nowSeconds;
+        this.#issued.set(verdict, { asked, caseBytes, decidedSeconds, deadlineMs });
       }
       return { verdict, caseBytes, ...reasonOf(verdict, failure) };
     } catch (error) {
@@ -200,7 +215,7 @@ export class Gate {
     const { caseBytes, verdict } = decision;
     const digest = caseBytes && (await this.#parts.cases.write(caseBytes));
     return this.#parts.journal.record({
-      proven: provenBy(verdict),
+      proven: provenBy(verdict, nowSeconds()),
       leaf: this.#leaf(asked, verdict, digest, { event, code: decision.code }),
     });
   }
@@ -242,7 +257,7 @@ export class Gate {
       throw new TypeError("Only this gate's own verdict on a start can be claimed, and only once.");
     }
     this.#issued.delete(allowed);
-    const { asked, caseBytes, deadlineMs } = issued;
+    const { asked, caseBytes, decidedSeconds, deadlineMs } = issued;
     const pending = await launch(asked.prepared);
     try {
       const digest = await this.#parts.cases.write(caseBytes);
@@ -257,17 +272,28 @@ export class Gate {
           // counted too.
           max: element.max === 0 ? Number.MAX_SAFE_INTEGER : element.max,
         })),
-        proven: requireProven(allowed),
+        proven: requireProven(allowed, decidedSeconds),
         leaf,
       });
       const warnings = pending.warnings;
       const admitted = Object.freeze({ runId: run, intent, warnings }) as unknown as Admitted;
-      this.#admitted.set(admitted, { pending, leaf, deadlineMs });
+      const { anchorDue } = intent;
+      this.#admitted.set(admitted, { pending, leaf, anchorDue, deadlineMs });
       return admitted;
     } catch (error) {
       await pending.cancel();
       throw error;
     }
+  }
+
+  async #raiseAnchor(): Promise<void> {
+    const { store, counter } = this.#parts;
+    if (counter === undefined) throw new EvidenceFailure("The gate has no way to the counter.");
+    const raise = (value: bigint): Promise<bigint> =>
+      counter.raise(value).catch((cause: unknown) => {
+        throw new EvidenceFailure(cause);
+      });
+    await raiseAnchor(store, { raise });
   }
 
   /**
@@ -282,14 +308,16 @@ export class Gate {
     if (released === undefined)
       throw new TypeError("Only what was claimed here executes, and once.");
     this.#admitted.delete(admitted);
-    const { pending, leaf, deadlineMs } = released;
+    const { pending, leaf, anchorDue, deadlineMs } = released;
     onStart(pending);
     let outcome: Outcome | null = null;
     let code: Code | null = null;
     let failure: string | null = null;
     try {
+      if (anchorDue) await this.#raiseAnchor();
       outcome = await pending.release(deadlineMs);
     } catch (error) {
+      await pending.cancel();
       code = codeOfFailure(error);
       failure = messageOf(error);
     }
@@ -334,7 +362,7 @@ function exitOf(outcome: Outcome | null): Leaf["exit"] {
 }
 
 /** Floors and counters that the core itself verified; null where it verified no snapshot. */
-function provenBy({ floors, counters }: Verdict): Proven | null {
+function provenBy({ floors, counters }: Verdict, seenSeconds: number): Proven | null {
   if (floors === null) return null;
   return {
     floors: {
@@ -344,12 +372,12 @@ function provenBy({ floors, counters }: Verdict): Proven | null {
       snapshotDigest: floors.snapshotDigest,
       timeSeconds: floors.signedTime,
     },
-    counters: counters && { akName: counters.akName, values: counters },
+    counters: counters && { akName: counters.akName, values: counters, seenSeconds },
   };
 }
 
-function requireProven(allowed: Allowed): Proven {
-  const proven = provenBy(allowed);
+function requireProven(allowed: Allowed, seenSeconds: number): Proven {
+  const proven = provenBy(allowed, seenSeconds);
   if (proven === null) throw new TypeError("An Allowed without verified floors cannot be.");
   return proven;
 }

@@ -6,6 +6,7 @@ import type { Code } from "../core/codes.ts";
 import { LedgerConflict, LogError } from "../log/error.ts";
 import { StoreError } from "../store/contract.ts";
 import { WireError } from "../wire/error.ts";
+import { StateRollback } from "./anchor.ts";
 import { ExecError } from "./error.ts";
 
 /** The evidence did not come in time. */
@@ -28,7 +29,10 @@ export class EvidenceFailure extends Error {
 export function codeOfFailure(error: unknown): Code {
   if (error instanceof EvidenceTimeout) return "internal.timeout";
   if (error instanceof EvidenceFailure) return "internal.tpm-unavailable";
-  if (error instanceof LedgerConflict) return "internal.ledger";
+  if (error instanceof StateRollback) return "internal.rollback";
+  if (error instanceof LedgerConflict) {
+    return error.code === "ledger.clock" ? "internal.clock" : "internal.ledger";
+  }
   if (error instanceof LogError) return "internal.log";
   if (error instanceof StoreError) return "internal.store";
   if (error instanceof WireError) return "internal.evidence";

@@ -18,7 +18,8 @@ export type LedgerErrorCode =
   | "ledger.use" // an element has no use left: another run claimed it first
   | "ledger.expired" // the time floor has passed an element's expiry
   | "ledger.floors" // a newer charter or snapshot was proven since the decision, or another of its number
-  | "ledger.counters"; // a later boot session or firmware was proven since the decision
+  | "ledger.counters" // a later boot session or firmware was proven since the decision
+  | "ledger.clock"; // this machine's clock has advanced by less than its TPM's
 
 /** The uses were not claimed and nothing was written: another run was first. Decide again. */
 export class LedgerConflict extends PortcullisError {

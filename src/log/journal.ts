@@ -4,6 +4,7 @@
  * call returns, or the call throws, and nothing may be started.
  */
 import { randomBytes } from "node:crypto";
+import { LIMITS } from "../limits.ts";
 import {
   type Counters,
   type ElementUse,
@@ -31,7 +32,14 @@ export interface JournalOptions {
 /** What the core verified, from which floors rise. */
 export interface Proven {
   readonly floors: Floors;
-  readonly counters: { readonly akName: Uint8Array; readonly values: Counters } | null;
+  readonly counters: ProvenCounters | null;
+}
+
+export interface ProvenCounters {
+  readonly akName: Uint8Array;
+  readonly values: Counters;
+  /** This machine's time when it quoted, seconds since 1970. */
+  readonly seenSeconds: number;
 }
 
 export interface Claim {
@@ -41,6 +49,12 @@ export interface Claim {
   readonly proven: Proven;
   /** An intent. */
   readonly leaf: Leaf & { readonly event: "intent" };
+}
+
+/** An intent that is durable. */
+export interface Claimed extends Recorded {
+  /** The counter that guards the state must rise before the job starts. */
+  readonly anchorDue: boolean;
 }
 
 export interface Entry {
@@ -94,7 +108,7 @@ export class Journal {
    * same: then the use is spent and the run becomes aborted.
    * @throws StoreError `store.busy` when other processes wrote for too long: nothing is written.
    */
-  async claim({ requestDigest, elements, proven, leaf }: Claim): Promise<Recorded> {
+  async claim({ requestDigest, elements, proven, leaf }: Claim): Promise<Claimed> {
     const { run } = leaf;
     if (run === null || leaf.event !== "intent" || !equal(leaf.request, requestDigest)) {
       throw new LogError("log.malformed", "The leaf is not the intent of this request.");
@@ -112,7 +126,9 @@ export class Journal {
         if (refusal !== null) throw conflict(`ledger.${refusal}`);
         const recorded = await this.#append(transaction, leaf);
         await transaction.openRun({ runId: run, leafIndex: recorded.index, owner: this.#owner });
-        return recorded;
+        const { snapshotVersion } = proven.floors;
+        const anchorDue = await announceAnchor(transaction, snapshotVersion, recorded.size);
+        return { ...recorded, anchorDue };
       });
     } catch (error) {
       this.#running.delete(key);
@@ -222,12 +238,31 @@ export class Journal {
 async function raise(
   transaction: Transaction,
   { floors, counters }: Proven,
-  refuse: (code: "ledger.floors" | "ledger.counters") => void,
+  refuse: (code: "ledger.floors" | "ledger.counters" | "ledger.clock") => void,
 ): Promise<void> {
   if ((await transaction.raiseFloors(floors)) !== "raised") refuse("ledger.floors");
   if (counters === null) return;
-  const raised = await transaction.raiseCounters(counters.akName, counters.values);
-  if (raised !== "raised") refuse("ledger.counters");
+  const { akName, values, seenSeconds } = counters;
+  const raised = await transaction.raiseCounters(akName, values, seenSeconds);
+  if (raised !== "raised") refuse(raised === "slow" ? "ledger.clock" : "ledger.counters");
+}
+
+/**
+ * Announces an increment where the last one does not cover the snapshot in force, or lies too many
+ * leaves back. Announced in the transaction of the claim that needs it: a copy of the state that
+ * lacks the claim lacks the announcement, too.
+ */
+async function announceAnchor(
+  transaction: Transaction,
+  snapshotVersion: number,
+  size: number,
+): Promise<boolean> {
+  const anchor = await transaction.anchor();
+  if (anchor === null) return false;
+  if (anchor.announced) return true;
+  const due = snapshotVersion > anchor.snapshotVersion || size - anchor.size >= LIMITS.anchorLeaves;
+  if (due) await transaction.setAnchor({ ...anchor, announced: true, snapshotVersion, size });
+  return due;
 }
 
 async function intentOf(transaction: Transaction, run: OpenRun): Promise<Leaf> {
@@ -243,6 +278,8 @@ const CONFLICTS: { readonly [code in LedgerErrorCode]: string } = {
   "ledger.expired": "A time past the authorization's expiry has been proven since the decision.",
   "ledger.floors": "Another charter or snapshot has been proven since the decision.",
   "ledger.counters": "A later boot or firmware of this TPM has been proven since the decision.",
+  "ledger.clock":
+    "Since the last run more time has passed on the TPM's clock than on this machine's.",
 };
 
 function conflict(code: LedgerErrorCode): LedgerConflict {

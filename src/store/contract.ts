@@ -66,6 +66,23 @@ export interface Counters {
   readonly firmwareVersion: bigint;
 }
 
+/**
+ * The NV counter of this machine's TPM that stands beside the state, so that an older copy of the
+ * state is noticed (gate/anchor.ts). Set when the machine is enrolled.
+ */
+export interface Anchor {
+  /** NV index and its Name. */
+  readonly index: number;
+  readonly name: Uint8Array;
+  /** The counter as last certified, unsigned, 64 bits. */
+  readonly value: bigint;
+  /** One increment was announced, and is not yet seen done. */
+  readonly announced: boolean;
+  /** The snapshot version and the log's size that the last increment, or announcement, covers. */
+  readonly snapshotVersion: number;
+  readonly size: number;
+}
+
 /** One element of the chain whose use is claimed. */
 export interface ElementUse {
   /** Element digest, 32 bytes. */
@@ -80,9 +97,10 @@ export interface ElementUse {
  * How offered values compare with those held, part by part (pin, snapshot; for counters the boot
  * session): `raised`: none is below; the higher of each is held now. `behind`: one is below what is
  * held; the others were raised. `contradicted`: one has the number held but another digest; nothing
- * was changed.
+ * was changed. `slow`: this machine's clock advanced by less than the TPM's since the last quote;
+ * the counters were raised.
  */
-export type Raise = "raised" | "behind" | "contradicted";
+export type Raise = "raised" | "behind" | "contradicted" | "slow";
 
 /**
  * Why uses were not claimed. `request`: that request was claimed before. `use`: an element has no
@@ -127,6 +145,8 @@ export interface StoreReader {
   floors(): Promise<Floors | null>;
   /** Null where nothing was proven for the key with this Name yet. */
   counters(akName: Uint8Array): Promise<Counters | null>;
+  /** Null where no counter guards this state. */
+  anchor(): Promise<Anchor | null>;
   /** Uses so far, in the order asked; 0 for an element never claimed. */
   uses(digests: readonly Uint8Array[]): Promise<number[]>;
   /** In the order in which they were opened. */
@@ -153,11 +173,13 @@ export interface Transaction extends StoreReader {
    * Raises the counters of one key: the boot session (resetCount, restartCount) in lexicographic
    * order, firmwareVersion by itself; the clock only upward within one resetCount, and taken as it
    * is in a later one (DESIGN.md §5). A lower clock is never "behind": another process may have
-   * quoted later and committed first.
+   * quoted later and committed first. `seenSeconds` is this machine's time of the quote.
    */
-  raiseCounters(akName: Uint8Array, counters: Counters): Promise<Raise>;
+  raiseCounters(akName: Uint8Array, counters: Counters, seenSeconds: number): Promise<Raise>;
   /** Replaces them, also downward. For enrollment only, where TPM2_Clear has zeroed them. */
-  replaceCounters(akName: Uint8Array, counters: Counters): Promise<void>;
+  replaceCounters(akName: Uint8Array, counters: Counters, seenSeconds: number): Promise<void>;
+  /** Null: no counter guards this state any more. For enrollment, and to record the counter's rise. */
+  setAnchor(anchor: Anchor | null): Promise<void>;
   /**
    * Claims one use of every element for this request, or of none. A request digest is claimed at
    * most once; what is known of it is dropped only when the time floor has passed the expiry of its

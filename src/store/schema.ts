@@ -8,7 +8,7 @@
 export const APPLICATION_ID = 0x50434754;
 
 /** In PRAGMA user_version. A change of SCHEMA raises it and adds a migration. */
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 
 export const SCHEMA = `
 CREATE TABLE floors (
@@ -25,8 +25,19 @@ CREATE TABLE counters (
   reset_count INTEGER NOT NULL,
   restart_count INTEGER NOT NULL,
   clock BLOB NOT NULL CHECK (length(clock) = 8),
-  firmware_version BLOB NOT NULL CHECK (length(firmware_version) = 8)
+  firmware_version BLOB NOT NULL CHECK (length(firmware_version) = 8),
+  seen_seconds INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE anchor (
+  one INTEGER PRIMARY KEY CHECK (one = 1),
+  nv_index INTEGER NOT NULL,
+  nv_name BLOB NOT NULL,
+  value BLOB NOT NULL CHECK (length(value) = 8),
+  announced INTEGER NOT NULL CHECK (announced IN (0, 1)),
+  snapshot_version INTEGER NOT NULL,
+  size INTEGER NOT NULL
+) STRICT;
 
 CREATE TABLE elements (
   digest BLOB PRIMARY KEY CHECK (length(digest) = 32),

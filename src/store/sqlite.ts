@@ -252,7 +252,10 @@ function requireSchema(sql: Sql, path: string): void {
     );
   }
   if (version < SCHEMA_VERSION) {
-    throw new StoreError("store.corrupt", `${path} has schema ${version}, which never existed.`);
+    throw new StoreError(
+      "store.corrupt",
+      `${path} has schema ${version}, which was never released.`,
+    );
   }
 }
 

@@ -2,6 +2,7 @@
  * The contract's reads and writes in SQL. The rules live here; commit and rollback in sqlite.ts.
  */
 import type {
+  Anchor,
   ClaimRefusal,
   Counters,
   ElementUse,
@@ -15,6 +16,7 @@ import type {
   Transaction,
 } from "./contract.ts";
 import { StoreError } from "./contract.ts";
+import { clockFloor, higher, isSlow, requireCounters } from "./counters.ts";
 import type { Row, Sql } from "./sql.ts";
 import { bigintOf, bytesOf, requireBytes, requireCount } from "./values.ts";
 
@@ -55,6 +57,20 @@ export class SqliteReader implements StoreReader {
       restartCount: row.integer("restart_count"),
       clock: bigintOf(row.bytes("clock", 8)),
       firmwareVersion: bigintOf(row.bytes("firmware_version", 8)),
+    };
+  }
+
+  async anchor(): Promise<Anchor | null> {
+    this.check();
+    const row = this.sql.one("SELECT * FROM anchor");
+    if (row === null) return null;
+    return {
+      index: row.integer("nv_index"),
+      name: row.bytes("nv_name"),
+      value: bigintOf(row.bytes("value", 8)),
+      announced: row.integer("announced") === 1,
+      snapshotVersion: row.integer("snapshot_version"),
+      size: row.integer("size"),
     };
   }
 
@@ -160,39 +176,66 @@ export class SqliteTransaction extends SqliteReader implements Transaction {
     return pin === "lower" || snapshot === "lower" ? "behind" : "raised";
   }
 
-  async raiseCounters(akName: Uint8Array, offered: Counters): Promise<Raise> {
+  async raiseCounters(akName: Uint8Array, offered: Counters, seen: number): Promise<Raise> {
     requireCounters(offered);
     const held = await this.counters(akName);
     if (held === null) {
-      await this.replaceCounters(akName, offered);
+      await this.replaceCounters(akName, offered, seen);
       return "raised";
     }
+    const row = this.sql.one("SELECT seen_seconds FROM counters WHERE ak_name = ?", akName);
+    const before = row?.integer("seen_seconds") ?? seen;
+    const slow = isSlow({ ...held, seen: before }, { ...offered, seen });
     const session =
       offered.resetCount - held.resetCount || offered.restartCount - held.restartCount;
     const boot = session > 0 ? offered : held;
-    await this.replaceCounters(akName, {
+    const raised = {
       resetCount: boot.resetCount,
       restartCount: boot.restartCount,
       clock: clockFloor(held, offered),
       firmwareVersion: higher(held.firmwareVersion, offered.firmwareVersion),
-    });
-    const behind = session < 0 || offered.firmwareVersion < held.firmwareVersion;
-    return behind ? "behind" : "raised";
+    };
+    // The time belongs to the clock: where that stays, so does this.
+    const newer = session > 0 || (session === 0 && offered.clock > held.clock);
+    if (!slow) await this.replaceCounters(akName, raised, newer ? seen : before);
+    if (session < 0 || offered.firmwareVersion < held.firmwareVersion) return "behind";
+    return slow ? "slow" : "raised";
   }
 
-  async replaceCounters(akName: Uint8Array, counters: Counters): Promise<void> {
+  async replaceCounters(akName: Uint8Array, counters: Counters, seen: number): Promise<void> {
     this.check();
     requireCounters(counters);
     if (akName.length === 0 || akName.length > NAME_BYTES_MAX) {
       throw new StoreError("store.input", `A TPM Name of ${akName.length} bytes.`);
     }
     this.sql.run(
-      "INSERT OR REPLACE INTO counters VALUES (?, ?, ?, ?, ?)",
+      "INSERT OR REPLACE INTO counters VALUES (?, ?, ?, ?, ?, ?)",
       akName,
       counters.resetCount,
       counters.restartCount,
       bytesOf(counters.clock, "clock"),
       bytesOf(counters.firmwareVersion, "firmwareVersion"),
+      requireCount(seen, "time"),
+    );
+  }
+
+  async setAnchor(anchor: Anchor | null): Promise<void> {
+    this.check();
+    if (anchor === null) {
+      this.sql.run("DELETE FROM anchor");
+      return;
+    }
+    if (anchor.name.length === 0 || anchor.name.length > NAME_BYTES_MAX) {
+      throw new StoreError("store.input", `An NV index Name of ${anchor.name.length} bytes.`);
+    }
+    this.sql.run(
+      "INSERT OR REPLACE INTO anchor VALUES (1, ?, ?, ?, ?, ?, ?)",
+      requireCount(anchor.index, "NV index"),
+      anchor.name,
+      bytesOf(anchor.value, "counter"),
+      anchor.announced ? 1 : 0,
+      requireCount(anchor.snapshotVersion, "snapshot version"),
+      requireCount(anchor.size, "log size"),
     );
   }
 
@@ -270,28 +313,6 @@ function requireFloors(floors: Floors): void {
     throw new StoreError("store.input", "A snapshot digest is null exactly for version 0.");
   }
   if (snapshotDigest !== null) requireBytes(snapshotDigest, DIGEST_BYTES, "snapshot digest");
-}
-
-function requireCounters({ resetCount, restartCount, clock, firmwareVersion }: Counters): void {
-  requireCount(resetCount, "resetCount");
-  requireCount(restartCount, "restartCount");
-  bytesOf(clock, "clock");
-  bytesOf(firmwareVersion, "firmwareVersion");
-}
-
-/**
- * Within one resetCount the clock only rises; an unorderly reset may set it back by seconds
- * (DESIGN.md §5).
- */
-function clockFloor(held: Counters, offered: Counters): bigint {
-  if (offered.resetCount > held.resetCount) return offered.clock;
-  if (offered.resetCount < held.resetCount) return held.clock;
-  return higher(held.clock, offered.clock);
-}
-
-function higher(a: bigint, b: bigint): bigint {
-  if (a > b) return a;
-  return b;
 }
 
 type Numbered = readonly [number: number, digest: Uint8Array | null];

@@ -53,6 +53,7 @@ describe("every write fails twice", () => {
   const COUNTERS = {
     akName: new Uint8Array(34),
     values: { resetCount: 1, restartCount: 1, clock: 1n, firmwareVersion: 1n },
+    seenSeconds: 1_000,
   };
   const claim = { ...claimOf(50, ELEMENT, 1), proven: { ...PROVEN, counters: COUNTERS } };
   const entry = { proven: { ...PROVEN, counters: COUNTERS }, leaf: outcome(digest(50)) };

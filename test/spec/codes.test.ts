@@ -38,6 +38,8 @@ const ELSEWHERE: { readonly [code: string]: string } = {
   "internal.log": "test/unit/gate/gate.test.ts",
   "internal.exec": "test/unit/gate/gate.test.ts",
   "internal.ledger": "test/unit/gate/gate.test.ts",
+  "internal.rollback": "test/unit/gate/gate.test.ts",
+  "internal.clock": "test/unit/gate/gate.test.ts",
   "internal.deadline": "test/unit/gate/gate.test.ts",
 };
 

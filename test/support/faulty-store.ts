@@ -9,6 +9,7 @@ export type Fault = "lost" | "reported";
 const WRITES = [
   "raiseFloors",
   "raiseCounters",
+  "setAnchor",
   "claimUses",
   "openRun",
   "closeRun",
@@ -46,6 +47,7 @@ export function faultyStore(store: Store, at: number, fault: Fault): FaultyStore
     writes: () => count,
     floors: () => store.floors(),
     counters: (name) => store.counters(name),
+    anchor: () => store.anchor(),
     uses: (digests) => store.uses(digests),
     openRuns: () => store.openRuns(),
     tree: () => store.tree(),

@@ -296,7 +296,7 @@ export class Site implements AsyncDisposable {
   /** Quotes of the enrolled key over what the policy reads. */
   evidence(): EvidenceSource {
     const policies = [{ pcrs: { sha256: new Map(BOOT_PCRS.map((pcr) => [pcr, []])) } }];
-    return tpmEvidence(this.home, this.tpm.uri, policies);
+    return tpmEvidence(this.home, this.tpm.uri, policies, this.open());
   }
 
   gate(evidence: EvidenceSource = this.evidence()): Gate {

@@ -181,6 +181,47 @@ describe("what the host cannot do is a denial", () => {
     expect(await eventsOf(g)).toEqual(["intent", "outcome"]);
   });
 
+  test("internal.rollback: a counter guards the state, and the evidence does not show it", async () => {
+    const anchor = {
+      index: 0x01805043,
+      name: new Uint8Array(34),
+      value: 5n,
+      announced: false,
+      snapshotVersion: 0,
+      size: 0,
+    };
+    await g.store.transact((transaction) => transaction.setAnchor(anchor));
+    const decision = await decideWith({});
+    expect(decision.code).toBe("internal.rollback");
+    expect(decision.verdict.allow).toBe(false);
+  });
+
+  test("internal.tpm-unavailable: the counter must rise before the job, and cannot", async () => {
+    const verdict = await allowed(await ask());
+    // Enrolled again meanwhile, by another process.
+    const name = new Uint8Array(34);
+    const anchor = { index: 1, name, value: 5n, announced: true, snapshotVersion: 0, size: 0 };
+    await g.store.transact((transaction) => transaction.setAnchor(anchor));
+    const ended = await g.gate.execute(await g.gate.claim(verdict), () => undefined);
+    expect(ended).toMatchObject({ code: "internal.tpm-unavailable", outcome: null });
+    expect(await eventsOf(g)).toEqual(["intent", "outcome internal.tpm-unavailable"]);
+  });
+
+  test("internal.clock: since the last run the TPM counted more time than passed here", async () => {
+    const verdict = await allowed(await ask());
+    const { akName, clock, ...rest } = verdict.counters ?? { akName: new Uint8Array(0), clock: 0n };
+    const before = {
+      resetCount: 0,
+      restartCount: 0,
+      firmwareVersion: 0n,
+      ...rest,
+      clock: clock - 60_000n,
+    };
+    await g.store.transact((transaction) => transaction.replaceCounters(akName, before, NOW));
+    expect(await claimFails(g.gate, verdict)).toBe("internal.clock");
+    expect(await eventsOf(g)).toEqual([]);
+  });
+
   test("internal.exec: the job's copy is gone before it is confined", async () => {
     const asked = await ask();
     const verdict = await allowed(asked);

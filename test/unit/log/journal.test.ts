@@ -32,6 +32,7 @@ const AK = new Uint8Array(34).fill(1);
 const counters = (resetCount: number) => ({
   akName: AK,
   values: { resetCount, restartCount: 0, clock: 1n, firmwareVersion: 1n },
+  seenSeconds: 1_000,
 });
 
 describe("claim", () => {

@@ -130,6 +130,7 @@ describe("every byte", () => {
       const truth: StoreReader = {
         floors: () => store.floors(),
         counters: (name) => store.counters(name),
+        anchor: () => store.anchor(),
         uses: (digests) => store.uses(digests),
         openRuns: () => store.openRuns(),
         tree: () => store.tree(),

@@ -112,7 +112,7 @@ describe("what is not a store of this version", () => {
     database.exec("PRAGMA user_version = 7");
     database.close();
     expect(() => openSqliteStore(file)).toThrow(failing("store.newer"));
-    expect(() => openSqliteStore(file)).toThrow(/schema 7, this one knows 1.*upgrade/);
+    expect(() => openSqliteStore(file)).toThrow(/schema 7, this one knows 2.*upgrade/);
   });
 
   test("another program's database, and an empty file", () => {

@@ -94,8 +94,8 @@ describe("counters", () => {
     clock,
     firmwareVersion: firmware,
   });
-  const offer = (counters: Counters) =>
-    transact((transaction) => transaction.raiseCounters(AK, counters));
+  const offer = (counters: Counters, seen = 1_000) =>
+    transact((transaction) => transaction.raiseCounters(AK, counters, seen));
 
   test("the boot session is lexicographic: a reset zeroes restartCount and may set the clock back", async () => {
     expect(await home.store.counters(AK)).toBeNull();
@@ -125,15 +125,72 @@ describe("counters", () => {
 
   test("enrollment may set them back; values out of bounds are refused", async () => {
     await offer(at(9, 9, 9n, 9n));
-    await transact((transaction) => transaction.replaceCounters(AK, at(0, 0, 0n, 9n)));
+    await transact((transaction) => transaction.replaceCounters(AK, at(0, 0, 0n, 9n), 0));
     expect(await home.store.counters(AK)).toEqual(at(0, 0, 0n, 9n));
     for (const bad of [at(-1, 0, 0n), at(0, 0.5, 0n), at(10, 0, 2n ** 64n), at(10, 0, -1n)]) {
       await expect(offer(bad)).rejects.toThrow(failing("store.input"));
     }
     const nameless = transact((transaction) =>
-      transaction.raiseCounters(new Uint8Array(0), at(0, 0, 0n)),
+      transaction.raiseCounters(new Uint8Array(0), at(0, 0, 0n), 0),
     );
     await expect(nameless).rejects.toThrow(failing("store.input"));
+  });
+
+  // 100 s on the TPM's clock: at 30 % fast that is 70 s, less 10 s for what is rounded.
+  test.each([
+    ["as much time", 1_100, "raised"],
+    ["exactly as little as may be", 1_060, "raised"],
+    ["a second less", 1_059, "slow"],
+    ["none", 1_000, "slow"],
+    ["a clock set back", 10, "slow"],
+    ["far more: the TPM had no power", 9_000_000, "raised"],
+  ])("this machine's clock against the TPM's: %s", async (_name, seen, said) => {
+    await offer(at(4, 1, 1_000n), 1_000);
+    expect(await offer(at(4, 1, 101_000n), seen)).toBe(said);
+    const held = said === "raised" ? at(4, 1, 101_000n) : at(4, 1, 1_000n);
+    expect(await home.store.counters(AK)).toEqual(held);
+  });
+
+  test("a refused clock is refused again: what it said is not the new floor", async () => {
+    await offer(at(4, 1, 1_000n), 1_000);
+    expect(await offer(at(4, 1, 101_000n), 1_001)).toBe("slow");
+    expect(await offer(at(4, 1, 102_000n), 1_002)).toBe("slow");
+    expect(await offer(at(5, 0, 102_000n), 1_002)).toBe("slow");
+    // A reset may set the clock back: then it says nothing about the time.
+    expect(await offer(at(5, 0, 500n), 1_002)).toBe("raised");
+  });
+});
+
+describe("the anchor", () => {
+  const anchor = {
+    index: 0x01805043,
+    name: new Uint8Array(34).fill(3),
+    value: 2n ** 64n - 1n,
+    announced: true,
+    snapshotVersion: 7,
+    size: 9,
+  };
+
+  test("is what was set last, or none", async () => {
+    expect(await home.store.anchor()).toBeNull();
+    await transact((transaction) => transaction.setAnchor(anchor));
+    expect(await home.store.anchor()).toEqual(anchor);
+    const next = { ...anchor, value: 0n, announced: false };
+    await transact((transaction) => transaction.setAnchor(next));
+    expect(await home.store.anchor()).toEqual(next);
+    await transact((transaction) => transaction.setAnchor(null));
+    expect(await home.store.anchor()).toBeNull();
+  });
+
+  test.each([
+    ["no Name", { name: new Uint8Array(0) }],
+    ["a value below 0", { value: -1n }],
+    ["a value of 65 bits", { value: 2n ** 64n }],
+    ["a size below 0", { size: -1 }],
+    ["half a version", { snapshotVersion: 0.5 }],
+  ])("out of bounds: %s", async (_name, change) => {
+    const bad = transact((transaction) => transaction.setAnchor({ ...anchor, ...change }));
+    await expect(bad).rejects.toThrow(failing("store.input"));
   });
 });
 
