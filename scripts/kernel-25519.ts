@@ -1,6 +1,6 @@
 /**
- * Writes assembly/field/f25519-lanes.generated.ts: multiplication modulo p = 2^255 - 19 in four
- * lanes (kernel-lanes explains numbers and vectors). Numbers stand as they are: the columns from
+ * Writes assembly/field/f25519-lanes.generated.ts: the reduction of products (kernel-products)
+ * modulo p = 2^255 - 19 in four lanes (kernel-lanes explains numbers and vectors). Numbers stand as they are: the columns from
  * 2^260 on count 2^260 mod p = 608 each.
  *
  * Limbs come out balanced, within 2^12 and a little, so that sums and differences of two results
@@ -13,10 +13,9 @@ import {
   op,
   PAIRS,
   partsOf,
-  preamble,
-  product,
   quad,
   quotientAt,
+  reductionPreamble,
   set,
   store,
 } from "./kernel-lanes.ts";
@@ -77,15 +76,15 @@ export function f25519Kernels(): string {
     return store("out", j, `v128.or(${low}, ${op("shl", limb(2 * j + 1), 16)})`);
   });
   return [
-    ...preamble("kernel-25519.ts").filter((line) => !line.startsWith("const MASK")),
+    ...reductionPreamble("kernel-25519.ts").filter((line) => !line.startsWith("const MASK")),
     quad("HALF", 2 ** (BITS - 1)),
     quad("HALF_TOP", 2 ** (254 - BITS * (LIMBS - 1))),
     quad("FOLD", 608),
     quad("NINETEEN", 19),
     "",
-    "/** out = a·b in each lane, within 0.51·p. out may be an operand. */",
-    "export function mul(out: usize, a: usize, b: usize): void {",
-    ...product(),
+    "/** out = the product at hand in each lane, within 0.51·p. */",
+    "export function reduce(out: usize): void {",
+    "  const s = SCRATCH;",
     "  const half = v128.load(HALF);",
     "  const fold = v128.load(FOLD);",
     "  const low = v128.load(LOW);",

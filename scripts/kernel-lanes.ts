@@ -14,12 +14,11 @@ export const BITS = 13;
 /** Vectors of one operand that stay in registers during a pass. */
 const WINDOW = 5;
 
-// Scratch, in vectors from its start: the twisted operand, the columns of each part of the product,
-// the digits.
+// Scratch, in vectors from its start: the twisted operand, the columns of the product, the digits.
 const TWISTED = 0;
-const columnsAt = (part: number, limbs: number): number => limbs + 1 + part * 2 * limbs;
+const columnsAt = (limbs: number): number => limbs + 1;
 /** Room for as many vectors more as there are limbs, for what a reduction keeps. */
-export const quotientAt = (limbs = LIMBS): number => columnsAt(limbs / 2 / WINDOW, limbs);
+export const quotientAt = (limbs = LIMBS): number => columnsAt(limbs) + 2 * limbs;
 
 const at = (vector: number): string => `${vector * 16}`;
 export const load = (base: string, vector: number): string => `v128.load(${base}, ${at(vector)})`;
@@ -33,11 +32,11 @@ export const set = (name: string, value: string): string => `  const ${name} = $
  * The second operand with neighbours paired the other way round: vector m has b[m] in its low
  * halves and b[m-1] in its high ones, for m = 0 to their number (limbs outside are zero).
  */
-function twist(limbs: number): string[] {
+export function twist(limbs: number, operand = (q: number) => load("b", q)): string[] {
   const swap = "2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13";
   const lines = ["  let previous = ZERO();", "  let pair: v128;"];
   for (let q = 0; q < limbs / 2; q++) {
-    lines.push(`  pair = ${load("b", q)};`);
+    lines.push(`  pair = ${operand(q)};`);
     lines.push(store("s", TWISTED + 2 * q, "blend(pair, previous)"));
     lines.push(store("s", TWISTED + 2 * q + 1, `v128.shuffle<u8>(pair, pair, ${swap})`));
     lines.push("  previous = pair;");
@@ -46,24 +45,43 @@ function twist(limbs: number): string[] {
   return lines;
 }
 
+/** How the first operand enters a product. */
+export interface Entry {
+  /** What a register keeps of a pair of limbs. */
+  readonly register: (pair: number) => string;
+  /** What meets a twisted vector; null for nothing. */
+  readonly factor: (pair: number, twisted: number, register: string) => string | null;
+}
+
+const PLAIN: Entry = {
+  register: (pair) => load("a", pair),
+  factor: (_pair, _twisted, register) => register,
+};
+
 /**
  * A part of the first operand (five vectors, in registers) times every second twisted vector: five
- * accumulators slide over the columns of one parity, and each column is stored when the window
- * leaves it.
+ * accumulators slide over the columns of one parity, adding to what earlier parts left there, and
+ * each column is stored when the window leaves it.
  */
-function pass(part: number, parity: number, limbs: number): string[] {
+function pass(part: number, parity: number, limbs: number, entry: Entry): string[] {
   const first = part * WINDOW;
-  const base = columnsAt(part, limbs);
+  const base = columnsAt(limbs);
   const id = `${part}${parity}`;
-  const lines = Array.from({ length: WINDOW }, (_, i) => set(`a${id}${i}`, load("a", first + i)));
+  const window = Array.from({ length: WINDOW }, (_, i) => i);
+  const lines = window.map((i) => set(`a${id}${i}`, entry.register(first + i)));
   const sums = new Map<number, string>();
   const last = parity === 0 ? limbs : limbs - 1;
+  // The last column of this parity that earlier parts have.
+  const known = part === 0 ? -1 : 2 * (first - 1) + last;
   for (let m = parity; m <= last; m += 2) {
-    lines.push(set(`w${id}_${m}`, load("s", TWISTED + m)));
-    for (let i = 0; i < WINDOW; i++) {
+    const met = window.filter((i) => entry.factor(first + i, m, "") !== null);
+    if (met.length > 0) lines.push(set(`w${id}_${m}`, load("s", TWISTED + m)));
+    for (const i of met) {
       const column = 2 * (first + i) + m;
-      const dot = op("dot_i16x8_s", `a${id}${i}`, `w${id}_${m}`);
-      const sum = sums.get(column);
+      const factor = entry.factor(first + i, m, `a${id}${i}`) ?? "";
+      const dot = op("dot_i16x8_s", factor, `w${id}_${m}`);
+      const before = column <= known ? load("s", base + column) : undefined;
+      const sum = sums.get(column) ?? before;
       const name = `c${id}_${column}_${i}`;
       lines.push(set(name, sum === undefined ? dot : op("add", sum, dot)));
       sums.set(column, name);
@@ -74,27 +92,19 @@ function pass(part: number, parity: number, limbs: number): string[] {
   return lines;
 }
 
-/** The product of a and b, by columns, in scratch. */
-export function product(limbs = LIMBS): string[] {
+/** The product of a and b (or what else is twisted and enters), by columns, in scratch. */
+export function product(limbs = LIMBS, twisted = twist(limbs), entry = PLAIN): string[] {
   const parts = Array.from({ length: limbs / 2 / WINDOW }, (_, part) => part);
   return [
     "  const s = SCRATCH;",
-    ...twist(limbs),
-    ...[0, 1].flatMap((parity) => parts.flatMap((part) => pass(part, parity, limbs))),
+    ...twisted,
+    ...[0, 1].flatMap((parity) => parts.flatMap((part) => pass(part, parity, limbs, entry))),
   ];
 }
 
-/**
- * What the parts give to a column of the product, from 0 to twice the limbs less two; nothing
- * beyond.
- */
+/** What the product gives to a column, from 0 to twice the limbs less two; nothing beyond. */
 export function partsOf(k: number, limbs = LIMBS): string[] {
-  return Array.from({ length: limbs / 2 / WINDOW }, (_, part) => part)
-    .filter((part) => {
-      const first = 2 * WINDOW * part;
-      return k >= first && k <= first + 2 * (WINDOW - 1) + limbs;
-    })
-    .map((part) => load("s", columnsAt(part, limbs) + k));
+  return k > 2 * limbs - 2 ? [] : [load("s", columnsAt(limbs) + k)];
 }
 
 /**
@@ -103,11 +113,14 @@ export function partsOf(k: number, limbs = LIMBS): string[] {
 export const quad = (name: string, value: number): string =>
   `const ${name}: usize = memory.data<i32>([${Array(4).fill(value).join(", ")}]);`;
 
-/** What every kernel's file begins with. */
+const made = (script: string): string =>
+  `// Made by scripts/${script}, which explains it. Do not edit.`;
+
+/** What a file begins with that has products of its own. */
 export function preamble(script: string, limbs = LIMBS): string[] {
   return [
-    `// Made by scripts/${script}, which explains it. Do not edit.`,
-    `const SCRATCH: usize = memory.data(${(quotientAt(limbs) + limbs) * 16}, 16);`,
+    made(script),
+    `export const SCRATCH: usize = memory.data(${(quotientAt(limbs) + limbs) * 16}, 16);`,
     quad("MASK", 2 ** BITS - 1),
     quad("LOW", 0xffff),
     "",
@@ -124,5 +137,16 @@ export function preamble(script: string, limbs = LIMBS): string[] {
     "  return v128.shuffle<u16>(low, high, 0, 9, 2, 11, 4, 13, 6, 15);",
     "}",
     "",
+  ];
+}
+
+/** What a file begins with that reduces the products of kernel-products. */
+export function reductionPreamble(script: string): string[] {
+  return [
+    made(script),
+    'import { SCRATCH } from "./products.generated";',
+    "",
+    quad("MASK", 2 ** BITS - 1),
+    quad("LOW", 0xffff),
   ];
 }

@@ -1,6 +1,7 @@
 /**
- * Writes assembly/field/p256-lanes.generated.ts: multiplication modulo the prime of P-256 in four
- * lanes, in Montgomery's form with R = 2^260 (kernel-lanes explains numbers and vectors).
+ * Writes assembly/field/p256-lanes.generated.ts: the reduction of products (kernel-products) modulo
+ * the prime of P-256 in four lanes, in Montgomery's form with R = 2^260 (kernel-lanes explains
+ * numbers and vectors).
  *
  * Bounds that keep each 32-bit column from overflowing: a column sums 20 products; with one
  * factor's limbs below 2^13 and the other's (a difference) below 12,288, limb 14 of both perhaps
@@ -13,10 +14,9 @@ import {
   op,
   PAIRS,
   partsOf,
-  preamble,
-  product,
   quad,
   quotientAt,
+  reductionPreamble,
   set,
   store,
 } from "./kernel-lanes.ts";
@@ -30,8 +30,7 @@ const POWERS = [
 ] as const;
 
 /**
- * A column: what the two halves of the product, the quotient's digits and the carry give it, less
- * c's limb.
+ * A column: what the product, the quotient's digits and the carry give it, less c's limb.
  */
 function column(k: number, less: string | null = null): string {
   const terms: { operation: "add" | "sub"; value: string }[] = [];
@@ -69,6 +68,7 @@ function reduce(): string[] {
 /** Carries through the upper columns (less c, where there is one) and packs pairs of limbs. */
 function finish(subtract: boolean): string[] {
   const lines = ["  let low: v128;"];
+  if (subtract) lines.push("  let pair: v128;");
   for (let j = 0; j < PAIRS; j++) {
     if (subtract) lines.push(`  pair = ${load("c", j)};`);
     for (const odd of [0, 1]) {
@@ -112,16 +112,15 @@ function settle(): string[] {
 }
 
 function kernel(subtract: boolean): string[] {
-  const name = subtract ? "mulSub" : "mul";
-  const extra = subtract ? ", c: usize" : "";
+  const signature = subtract ? "reduceLess(out: usize, c: usize)" : "reduce(out: usize)";
   const doc = subtract
-    ? "/** out = a·b/R - c in each lane, within p/2 and a little. out may be an operand. */"
-    : "/** out = a·b/R in each lane, between -p/8 and 9p/8. out may be an operand. */";
+    ? "/** out = the product at hand / R - c in each lane, within p/2 and a little. */"
+    : "/** out = the product at hand / R in each lane, between -p/8 and 9p/8. */";
   const stores = Array.from({ length: PAIRS }, (_, j) => store("out", j, `r${j}`));
   return [
     doc,
-    `export function ${name}(out: usize, a: usize, b: usize${extra}): void {`,
-    ...product(),
+    `export function ${signature}: void {`,
+    "  const s = SCRATCH;",
     ...reduce(),
     ...finish(subtract),
     ...(subtract ? settle() : stores),
@@ -133,8 +132,9 @@ function kernel(subtract: boolean): string[] {
 /** The text of assembly/field/p256-lanes.generated.ts. */
 export function p256Kernels(): string {
   return [
-    ...preamble("kernel-p256.ts"),
+    ...reductionPreamble("kernel-p256.ts"),
     quad("HALF", 2 ** (255 - BITS * (LIMBS - 1))),
+    "",
     ...kernel(false),
     ...kernel(true),
   ].join("\n");

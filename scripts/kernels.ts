@@ -4,9 +4,11 @@ import { join } from "node:path";
 import { f25519Kernels } from "./kernel-25519.ts";
 import { p256Kernels } from "./kernel-p256.ts";
 import { p384Kernels } from "./kernel-p384.ts";
+import { productKernels } from "./kernel-products.ts";
 import { scalarKernels } from "./kernel-scalar.ts";
 
 const FILES = {
+  "assembly/field/products.generated.ts": productKernels,
   "assembly/field/p256-lanes.generated.ts": p256Kernels,
   "assembly/field/f25519-lanes.generated.ts": f25519Kernels,
   "assembly/field/p384-lanes.generated.ts": p384Kernels,

@@ -19,6 +19,8 @@ import { addPoints } from "./weierstrass";
 /** Bytes of an entry. */
 export const ENTRY_BYTES: u32 = 80;
 const WINDOWS_MAX: u32 = 52;
+/** Rows at once: the windows of one point, or 64 points. */
+const ROWS_MAX: u32 = 64;
 const POINT_BYTES: usize = 96;
 
 /**
@@ -29,14 +31,21 @@ export const BASE_WINDOW: u32 = 11;
 const BASE_TABLE: usize = memory.data(24 * 1024 * 80, 16);
 let baseReady: bool = false;
 
-// For each window 2^(w·i)·P and its double, in projective and then in affine coordinates.
-const BASES: usize = memory.data(2 * 52 * 96, 16);
-const CHAIN: usize = memory.data(2 * 52 * 32, 16);
+// For each row its point and its double, in projective and then in affine coordinates.
+const BASES: usize = memory.data(2 * 64 * 96, 16);
+const CHAIN: usize = memory.data(2 * 64 * 32, 16);
 const INVERSE: usize = memory.data(32, 16);
 const FACTOR: usize = memory.data(32, 16);
 const CURRENT: usize = memory.data(96, 16);
 const BALANCED: usize = memory.data(320, 16);
 const HALF: usize = memory.data(32, 16);
+
+/** Entries of one window. */
+// @ts-ignore: decorator
+@inline
+export function entriesOf(window: u32): u32 {
+  return <u32>1 << (window - 1);
+}
 
 export function windowsOf(window: u32): u32 {
   return (256 + window - 1) / window;
@@ -62,20 +71,36 @@ export function baseTable(): usize {
 export function makeTable(table: usize, window: u32, point: usize): void {
   const windows = windowsOf(window);
   invariant(windows <= WINDOWS_MAX);
-  const entries: u32 = <u32>1 << (window - 1);
   memory.copy(CURRENT, point, POINT_BYTES);
   for (let i: u32 = 0; i < windows; ++i) {
-    memory.copy(base(2 * i), CURRENT, POINT_BYTES);
-    addPoints(P256, CURRENT, CURRENT, CURRENT);
-    memory.copy(base(2 * i + 1), CURRENT, POINT_BYTES);
+    setRow(i, CURRENT);
+    memory.copy(CURRENT, base(2 * i + 1), POINT_BYTES);
     for (let j: u32 = 1; j < window; ++j) addPoints(P256, CURRENT, CURRENT, CURRENT);
   }
-  toAffine(2 * windows);
-  // Four windows a vector point: group's point 0 is the entry at hand, point 1 twice the first one.
-  const groups = (windows + 3) >> 2;
+  makeRows(table, windows, window);
+}
+
+/** Sets the point of a row for `makeRows`. */
+export function setRow(row: u32, point: usize): void {
+  invariant(row < ROWS_MAX);
+  memory.copy(base(2 * row), point, POINT_BYTES);
+  addPoints(P256, base(2 * row + 1), point, point);
+}
+
+/** The point that was set for a row. */
+export function rowOf(row: u32): usize {
+  return base(2 * row);
+}
+
+/** Writes rows of odd multiples, 1 to 2^window - 1, of the points that were set. */
+export function makeRows(table: usize, rows: u32, window: u32): void {
+  const entries: u32 = <u32>1 << (window - 1);
+  toAffine(2 * rows);
+  // Four rows a vector point: group's point 0 is the entry at hand, point 1 twice the first one.
+  const groups = (rows + 3) >> 2;
   for (let group: u32 = 0; group < groups; ++group) {
     for (let lane: u32 = 0; lane < 4; ++lane) {
-      const i = min<u32>(group * 4 + lane, windows - 1);
+      const i = min<u32>(group * 4 + lane, rows - 1);
       setPoint(pointOf(group, 0), lane, base(2 * i));
       setPoint(pointOf(group, 1), lane, base(2 * i + 1));
     }
@@ -93,7 +118,7 @@ export function makeTable(table: usize, window: u32, point: usize): void {
       assert(addPairs(groups));
     }
     for (let group: u32 = 0; group < groups; ++group) {
-      writeEntries(table, windows, entries, group, j);
+      writeEntries(pointOf(group, 0), table, rows, entries, group, j);
     }
   }
 }
@@ -137,14 +162,21 @@ function enterForm(point: usize): void {
   mul(point + LANES_BYTES, point + LANES_BYTES, SQUARE);
 }
 
-/** Writes entry j of the four windows of a group. */
-function writeEntries(table: usize, windows: u32, entries: u32, group: u32, j: u32): void {
-  balance(BALANCED, pointOf(group, 0));
-  balance(BALANCED + LANES_BYTES, pointOf(group, 0) + LANES_BYTES);
+/** Writes a vector point as entry j of the four rows of a group. */
+export function writeEntries(
+  point: usize,
+  table: usize,
+  rows: u32,
+  entries: u32,
+  group: u32,
+  j: u32,
+): void {
+  balance(BALANCED, point);
+  balance(BALANCED + LANES_BYTES, point + LANES_BYTES);
   for (let lane: u32 = 0; lane < 4; ++lane) {
-    const window = group * 4 + lane;
-    if (window >= windows) return;
-    const entry = table + <usize>((window * entries + j) * ENTRY_BYTES);
+    const row = group * 4 + lane;
+    if (row >= rows) return;
+    const entry = table + <usize>((row * entries + j) * ENTRY_BYTES);
     const from = BALANCED + ((<usize>lane) << 2);
     for (let word: usize = 0; word < 20; ++word) {
       store<u32>(entry + (word << 2), load<u32>(from + (word << 4)));
@@ -172,9 +204,17 @@ function balance(out: usize, a: usize): void {
 
 /**
  * Writes the entries that add up to k·P, one u32 for each window: its address, and 1 more where it
- * is to be negated. k is 8 limbs, 0 < k < n; n are the limbs of the order.
+ * is to be negated. k is 8 limbs, 0 < k < n; n are the limbs of the order. The entries of a window
+ * begin `apart` entries behind those of the one before.
  */
-export function chooseEntries(out: usize, table: usize, window: u32, k: usize, n: usize): void {
+export function chooseEntries(
+  out: usize,
+  table: usize,
+  window: u32,
+  apart: u32,
+  k: usize,
+  n: usize,
+): void {
   invariant(!isZeroNumber(k, 8));
   const windows = windowsOf(window);
   const flip: u32 = 1 - bitOf(k, 0);
@@ -201,9 +241,25 @@ export function chooseEntries(out: usize, table: usize, window: u32, k: usize, n
       j = entries - 1 - b;
       negative = 1;
     }
-    const entry = <u32>table + (i * entries + j) * ENTRY_BYTES;
+    const entry = <u32>table + (i * apart + j) * ENTRY_BYTES;
     store<u32>(out + ((<usize>i) << 2), entry | (negative ^ flip));
   }
+}
+
+/** Where `touchEntries` leaves what it read, so that it is not optimized away. */
+const TOUCHED: usize = memory.data(4);
+
+/**
+ * Reads a word of each cache line of entries, all at once, so that `gather` need not wait for one
+ * after the other (measured).
+ */
+export function touchEntries(entries: usize, count: u32): void {
+  let all: u32 = 0;
+  for (let i: u32 = 0; i < count; ++i) {
+    const entry = <usize>(load<u32>(entries + ((<usize>i) << 2)) & ~1);
+    all ^= load<u32>(entry) ^ load<u32>(entry, 76);
+  }
+  store<u32>(TOUCHED, all);
 }
 
 /** Gathers four entries, each as `chooseEntries` writes it, into a vector point. */

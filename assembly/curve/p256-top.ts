@@ -2,22 +2,35 @@
  * The upper levels of small trees (p256-tree), where so few additions are left that an inversion
  * shared by them costs more than it saves: projective coordinates, x = X/Z and y = Y/Z, without any
  * inversion. An addition (H. Cohen, A. Miyaji, T. Ono, Efficient elliptic curve exponentiation
- * using mixed coordinates, Asiacrypt 1998, §2.2) takes 14 multiplications of vectors. Where it is
- * exceptional (P = Q, P = -Q, or infinity) Z becomes zero, and stays zero in every sum it enters.
+ * using mixed coordinates, Asiacrypt 1998, §2.2) takes 14 multiplications of vectors, in the first of
+ * these levels, where both points are affine, seven. Where it is exceptional (P = Q, P = -Q, or infinity) Z becomes zero, and stays zero in every sum it enters.
  */
 import { invariant } from "../abi";
-import { add, LANES_BYTES, mul, mulSub, ONE, sub, turnOne, turnTwo } from "../field/p256-lanes";
+import {
+  add,
+  copyLanes,
+  LANES_BYTES,
+  mul,
+  mulDifferenceSub,
+  mulSub,
+  ONE,
+  sqr,
+  sqrSub,
+  sub,
+  turnOne,
+  turnTwo,
+} from "../field/p256-lanes";
 
 /** Additions of one level up to which this form is the faster one (measured). */
-export const JOBS_TOP_MAX: u32 = 4;
+export const JOBS_TOP_MAX: u32 = 8;
 /** Points of a group, and groups, when a level has no more additions than that. */
-const POINTS_MAX: u32 = 9;
-const GROUPS_MAX: u32 = 4;
+const POINTS_MAX: u32 = 17;
+const GROUPS_MAX: u32 = 8;
 
 const POINT_BYTES: u32 = 480;
 const Y: usize = 160;
 const Z: usize = 320;
-const POINTS: usize = memory.data(4 * 9 * 480, 16);
+const POINTS: usize = memory.data(8 * 17 * 480, 16);
 
 const T: usize = memory.data(160, 16);
 const U: usize = memory.data(160, 16);
@@ -49,7 +62,23 @@ export function setTop(group: u32, index: u32, affine: usize): void {
   invariant(group < GROUPS_MAX && index < POINTS_MAX);
   const point = pointOf(group, index);
   memory.copy(point, affine, 2 * LANES_BYTES);
-  memory.copy(point + Z, ONE, LANES_BYTES);
+  copyLanes(point + Z, ONE);
+}
+
+/** out = P + Q for two points with Z = 1; out may be either. */
+function addFirst(out: usize, p: usize, q: usize): void {
+  sub(U, q + Y, p + Y);
+  sub(V, q, p);
+  sqr(V2, V);
+  mul(V3, V2, V);
+  mul(X1, V2, p);
+  mul(T, V3, p + Y);
+  add(S, X1, X1);
+  add(S, S, V3);
+  sqrSub(A, U, S);
+  mul(out, V, A);
+  mulDifferenceSub(out + Y, U, X1, A, T);
+  copyLanes(out + Z, V3);
 }
 
 /** out = P + Q; out may be either. */
@@ -59,19 +88,18 @@ function addTop(out: usize, p: usize, q: usize): void {
   mul(X1, p, q + Z);
   mulSub(V, q, p + Z, X1); // v = X2·Z1 - X1·Z2
   mul(W, p + Z, q + Z);
-  mul(V2, V, V);
+  sqr(V2, V);
   mul(V3, V2, V);
   mul(X1, V2, X1); // r = v^2·X1·Z2
   // A = u^2·Z1·Z2 - v^3 - 2·r
   add(S, X1, X1);
   add(S, S, V3);
-  mul(A, U, U);
+  sqr(A, U);
   mulSub(A, A, W, S);
   // X = v·A, Y = u·(r - A) - v^3·Y1·Z2, Z = v^3·Z1·Z2
   mul(out, V, A);
   mul(T, V3, T);
-  sub(S, X1, A);
-  mulSub(out + Y, S, U, T);
+  mulDifferenceSub(out + Y, U, X1, A, T);
   mul(out + Z, V3, W);
 }
 
@@ -81,7 +109,10 @@ export function sumTops(groups: u32, points: u32): void {
     const pairs = left >> 1;
     for (let group: u32 = 0; group < groups; ++group) {
       for (let i: u32 = 0; i < pairs; ++i) {
-        addTop(pointOf(group, i), pointOf(group, 2 * i), pointOf(group, 2 * i + 1));
+        const p = pointOf(group, 2 * i);
+        const q = pointOf(group, 2 * i + 1);
+        if (left == points) addFirst(pointOf(group, i), p, q);
+        else addTop(pointOf(group, i), p, q);
       }
       if ((left & 1) == 0) continue;
       memory.copy(pointOf(group, pairs), pointOf(group, left - 1), POINT_BYTES);

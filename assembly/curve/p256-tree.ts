@@ -14,12 +14,15 @@ import { invariant } from "../abi";
 import {
   add,
   choose,
+  copyLanes,
   invertLanes,
   isZero,
   LANES_BYTES,
   mul,
-  mulSub,
+  mulDifference,
+  mulDifferenceSub,
   ONE,
+  sqrSub,
   sub,
 } from "../field/p256-lanes";
 import { JOBS_TOP_MAX, setTop, sumTops, topX, topZ } from "./p256-top";
@@ -76,12 +79,12 @@ export function setJob(job: u32, p: usize, q: usize, sum: usize, group: u32): vo
  * PRODUCTS[i] = the product of the denominators of jobs i and up; false when it is zero in a lane.
  */
 function multiplyUp(jobs: u32): bool {
-  memory.copy(PRODUCTS + <usize>(jobs * LANES_BYTES), ONE, LANES_BYTES);
+  copyLanes(PRODUCTS + <usize>(jobs * LANES_BYTES), ONE);
   for (let job = jobs; job-- > 0;) {
     const at = JOBS + ((<usize>job) << 4);
-    sub(DIFFERENCE, <usize>load<u32>(at, 4), <usize>load<u32>(at));
     const product = PRODUCTS + <usize>(job * LANES_BYTES);
-    mul(product, DIFFERENCE, product + LANES_BYTES);
+    const p = <usize>load<u32>(at);
+    mulDifference(product, product + LANES_BYTES, <usize>load<u32>(at, 4), p);
   }
   return invertLanes(INVERSE, PRODUCTS);
 }
@@ -98,16 +101,13 @@ export function addPairs(jobs: u32): bool {
     const q = <usize>load<u32>(at, 4);
     const sum = <usize>load<u32>(at, 8);
     mul(SLOPE, INVERSE, PRODUCTS + <usize>((job + 1) * LANES_BYTES));
-    sub(DIFFERENCE, q, p);
-    mul(INVERSE, DIFFERENCE, INVERSE);
-    sub(DIFFERENCE, q + Y, p + Y);
-    mul(SLOPE, DIFFERENCE, SLOPE);
+    mulDifference(INVERSE, INVERSE, q, p);
+    mulDifference(SLOPE, SLOPE, q + Y, p + Y);
     // x = slope^2 - (x1 + x2), y = slope·(x1 - x) - y1
-    add(DIFFERENCE, p, q);
-    mulSub(SUM_X, SLOPE, SLOPE, DIFFERENCE);
-    sub(DIFFERENCE, p, SUM_X);
-    mulSub(sum + Y, DIFFERENCE, SLOPE, p + Y);
-    memory.copy(sum, SUM_X, LANES_BYTES);
+    add(SUM_X, p, q);
+    sqrSub(SUM_X, SLOPE, SUM_X);
+    mulDifferenceSub(sum + Y, SLOPE, p, SUM_X, p + Y);
+    copyLanes(sum, SUM_X);
   }
   return true;
 }
@@ -178,6 +178,7 @@ function addLevel(groups: u32, left: u32): void {
   }
   if ((left & 1) == 0) return;
   for (let group: u32 = 0; group < groups; ++group) {
-    memory.copy(pointOf(group, pairs), pointOf(group, left - 1), VECTOR_POINT_BYTES);
+    copyLanes(pointOf(group, pairs), pointOf(group, left - 1));
+    copyLanes(pointOf(group, pairs) + Y, pointOf(group, left - 1) + Y);
   }
 }

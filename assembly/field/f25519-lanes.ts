@@ -2,12 +2,12 @@
  * Four numbers modulo p = 2^255 - 19 at once, in plain form: all but multiplication, which
  * scripts/kernel-25519.ts writes and explains. Only the SIMD build has this file.
  */
-import { mul } from "./f25519-lanes.generated";
+import { reduce } from "./f25519-lanes.generated";
 import { fill, toLimbs as toLimbsModulo, turnOne, turnTwo } from "./lanes";
 import { isZero } from "./limbs";
+import { multiply } from "./products.generated";
 import { invertOdd } from "./safegcd";
 
-export { mul } from "./f25519-lanes.generated";
 export { add, fill, LANES_BYTES, sub, turnOne, turnTwo } from "./lanes";
 
 /** p. */
@@ -20,6 +20,14 @@ const PLAIN: usize = memory.data(32, 16);
 const TURNED: usize = memory.data(160, 16);
 const PRODUCT: usize = memory.data(160, 16);
 const OTHERS: usize = memory.data(160, 16);
+
+/** out = a·b in every lane, within 0.51·p. out may be an operand. */
+// @ts-ignore: decorator
+@inline
+export function mul(out: usize, a: usize, b: usize): void {
+  multiply(a, b);
+  reduce(out);
+}
 
 /** out = one lane as 8 limbs in [0, p). */
 export function toLimbs(out: usize, a: usize, lane: u32): void {

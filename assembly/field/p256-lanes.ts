@@ -10,16 +10,19 @@ import { fill, toLimbs as toLimbsModulo, turnOne, turnTwo } from "./lanes";
 import { clear, isZero as isZeroNumber, setLimb } from "./limbs";
 import { add as addModular } from "./montgomery";
 import { FIELD, PRIME } from "./p256";
-import { mul } from "./p256-lanes.generated";
+import { reduce, reduceLess } from "./p256-lanes.generated";
+import { multiply, multiplyDifference, square } from "./products.generated";
 import { invertOdd } from "./safegcd";
 
-export { add, choose, LANES_BYTES, setLane, sub, turnOne, turnTwo } from "./lanes";
-export { mul, mulSub } from "./p256-lanes.generated";
+export { add, choose, copyLanes, LANES_BYTES, setLane, sub, turnOne, turnTwo } from "./lanes";
+export { scaledDifference } from "./products.generated";
 
 /**
  * 1, and what multiplies into and out of Montgomery's form: R, R^2 and R^3 mod p, in every lane.
  */
 export const ONE: usize = memory.data(160, 16);
+/** R/2, which is 1/2. */
+export const HALF: usize = memory.data(160, 16);
 export const SQUARE: usize = memory.data(160, 16);
 const CUBE: usize = memory.data(160, 16);
 
@@ -30,12 +33,64 @@ const OTHERS: usize = memory.data(160, 16);
 
 defineConstants();
 
+// The outputs of all products may be operands. Without a subtrahend they lie between -p/8 and 9p/8,
+// with one within p/2 and a little.
+
+/** out = a·b. */
+// @ts-ignore: decorator
+@inline
+export function mul(out: usize, a: usize, b: usize): void {
+  multiply(a, b);
+  reduce(out);
+}
+
+/** out = a·b - c. */
+// @ts-ignore: decorator
+@inline
+export function mulSub(out: usize, a: usize, b: usize, c: usize): void {
+  multiply(a, b);
+  reduceLess(out, c);
+}
+
+/** out = a·(b - c). */
+// @ts-ignore: decorator
+@inline
+export function mulDifference(out: usize, a: usize, b: usize, c: usize): void {
+  multiplyDifference(a, b, c);
+  reduce(out);
+}
+
+/** out = a·(b - c) - d. */
+// @ts-ignore: decorator
+@inline
+export function mulDifferenceSub(out: usize, a: usize, b: usize, c: usize, d: usize): void {
+  multiplyDifference(a, b, c);
+  reduceLess(out, d);
+}
+
+/** out = a·a. */
+// @ts-ignore: decorator
+@inline
+export function sqr(out: usize, a: usize): void {
+  square(a);
+  reduce(out);
+}
+
+/** out = a·a - c. */
+// @ts-ignore: decorator
+@inline
+export function sqrSub(out: usize, a: usize, c: usize): void {
+  square(a);
+  reduceLess(out, c);
+}
+
 function defineConstants(): void {
   clear(PLAIN, 8);
   setLimb(PLAIN, 0, 1);
   for (let power: u32 = 1; power <= 780; ++power) {
     addModular(FIELD, PLAIN, PLAIN, PLAIN);
-    if (power == 260) fill(ONE, PLAIN);
+    if (power == 259) fill(HALF, PLAIN);
+    else if (power == 260) fill(ONE, PLAIN);
     else if (power == 520) fill(SQUARE, PLAIN);
     else if (power == 780) fill(CUBE, PLAIN);
   }

@@ -1,6 +1,6 @@
 /**
- * Many signatures by keys in slots: those whose keys have tables go to sig/p256-batch, p384-lanes
- * and ed25519-lanes, as many together as fit, and the others one by one to sig/ecdsa and
+ * Many signatures: those by P-256 keys, and by others that have tables, go to sig/p256-batch,
+ * p384-lanes and ed25519-lanes, as many together as fit, and the rest one by one to sig/ecdsa and
  * sig/ed25519. The answers are those for each alone.
  */
 import { Curve } from "../curve/curve";
@@ -11,9 +11,9 @@ import { verifyPlain as verifyEdPlain } from "./ed25519";
 import { edItemOf, verifyEdItems } from "./ed25519-lanes";
 import { Answer, BATCH_MAX, itemOf, verifyItems } from "./p256-batch";
 import { verifyWideItems, wideItemOf } from "./p384-lanes";
-import { KeyKind, keyOf, kindOf, tableOf, useWindow } from "./prepared-keys";
+import { KeyKind, keyOf, kindOf, NO_SLOT, tableOf, useWindow } from "./prepared-keys";
 
-/** One signature to check, as a host writes it: six u32. */
+/** One signature to check, as a host writes it: seven u32. */
 @unmanaged
 class Check {
   slot: u32;
@@ -22,9 +22,11 @@ class Check {
   messageBytes: u32;
   signature: usize;
   signatureBytes: u32;
+  /** Where the slot is NO_SLOT: x||y of a P-256 key that is in no slot. */
+  key: usize;
 }
 
-const CHECK_BYTES: usize = 24;
+const CHECK_BYTES: usize = 28;
 const DIGESTS: usize = memory.data(64 * 64, 16);
 const DIGEST: usize = memory.data(64, 16);
 /** The check behind each item. */
@@ -39,12 +41,25 @@ function checkOf(checks: usize, index: u32): Check {
   return changetype<Check>(checks + <usize>index * CHECK_BYTES);
 }
 
+function kindOfCheck(check: Check): u32 {
+  return check.slot == NO_SLOT ? <u32>KeyKind.P256 : kindOf(check.slot);
+}
+
+function keyOfCheck(check: Check): usize {
+  return check.slot == NO_SLOT ? check.key : keyOf(check.slot);
+}
+
+/** The window of the key's table, 0 without one. */
+function windowOfCheck(check: Check): u32 {
+  return check.slot == NO_SLOT ? 0 : useWindow(check.slot);
+}
+
 /** Writes 1 or 0 to `answers[i]` for each of `count` checks. */
 export function verifyChecks(checks: usize, count: u32, answers: usize): void {
   for (let i: u32 = 0; i < count; ++i) {
     const check = checkOf(checks, i);
-    const window = useWindow(check.slot);
-    if (SIMD == 0 || window == 0) store<u8>(answers + <usize>i, verifyAlone(check) ? 1 : 0);
+    const alone = windowOfCheck(check) == 0 && kindOfCheck(check) != <u32>KeyKind.P256;
+    if (SIMD == 0 || alone) store<u8>(answers + <usize>i, verifyAlone(check) ? 1 : 0);
   }
   if (SIMD == 0) return;
   verifyKind(checks, count, answers, KeyKind.P256, BATCH_MAX);
@@ -52,13 +67,16 @@ export function verifyChecks(checks: usize, count: u32, answers: usize): void {
   verifyKind(checks, count, answers, KeyKind.P384, 4);
 }
 
-/** Verifies the checks by keys of one kind that have tables, `room` of one window at a time. */
+/**
+ * Verifies the checks by keys of one kind, `room` of one window at a time; window 0, no table, is
+ * P-256's alone.
+ */
 function verifyKind(checks: usize, count: u32, answers: usize, kind: u32, room: u32): void {
-  for (let window: u32 = 1; window <= WINDOW_MAX; ++window) {
+  for (let window: u32 = kind == <u32>KeyKind.P256 ? 0 : 1; window <= WINDOW_MAX; ++window) {
     let members: u32 = 0;
     for (let i: u32 = 0; i < count; ++i) {
       const check = checkOf(checks, i);
-      if (kindOf(check.slot) != kind || useWindow(check.slot) != window) continue;
+      if (kindOfCheck(check) != kind || windowOfCheck(check) != window) continue;
       if (check.signatureBytes != (kind == <u32>KeyKind.P384 ? 96 : 64)) {
         store<u8>(answers + <usize>i, 0);
         continue;
@@ -112,7 +130,8 @@ function verifyEcdsas(
   for (let k: u32 = 0; k < members; ++k) {
     const check = checkOf(checks, load<u32>(MEMBERS + (<usize>k << 2)));
     const item = wide ? wideItemOf(k) : itemOf(k);
-    item.table = tableOf(check.slot);
+    if (window != 0) item.table = tableOf(check.slot);
+    else item.key = keyOfCheck(check);
     item.digest = DIGESTS + (<usize>k << 6);
     item.digestBytes = digestBytes(check.hashId);
     item.signature = check.signature;
@@ -167,7 +186,7 @@ function spread(waiting: u32): void {
 }
 
 function verifyAlone(check: Check): bool {
-  if (kindOf(check.slot) == <u32>KeyKind.ED25519) {
+  if (kindOfCheck(check) == <u32>KeyKind.ED25519) {
     return verifyEdPlain(
       keyOf(check.slot),
       check.message,
@@ -178,7 +197,7 @@ function verifyAlone(check: Check): bool {
   }
   hash(check.hashId, check.message, check.messageBytes, DIGEST);
   const bytes = digestBytes(check.hashId);
-  const key = keyOf(check.slot);
-  const curve: u32 = kindOf(check.slot) == <u32>KeyKind.P384 ? Curve.P384 : Curve.P256;
+  const key = keyOfCheck(check);
+  const curve: u32 = kindOfCheck(check) == <u32>KeyKind.P384 ? Curve.P384 : Curve.P256;
   return verifyPlain(curve, key, DIGEST, bytes, check.signature, check.signatureBytes);
 }

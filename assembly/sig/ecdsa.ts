@@ -35,9 +35,10 @@ export function verifyEcdsa(
     const wide = curve == <u32>Curve.P384;
     const slot = findKey(wide ? KeyKind.P384 : KeyKind.P256, publicKey);
     const window = slot == NO_SLOT ? 0 : useWindow(slot);
-    if (window != 0) {
+    if (window != 0 || !wide) {
       const item = wide ? wideItemOf(0) : itemOf(0);
-      item.table = tableOf(slot);
+      if (window != 0) item.table = tableOf(slot);
+      else item.key = publicKey;
       item.digest = digest;
       item.digestBytes = digestLength;
       item.signature = signature;

@@ -6,12 +6,19 @@
  */
 import { invariant } from "../abi";
 import { P256 } from "../curve/p256";
+import { chainEntries } from "../curve/p256-chain";
+import { multiplyLanes, UNSEEN_WINDOW } from "../curve/p256-jacobian";
 import {
   BASE_WINDOW,
   baseTable,
   chooseEntries,
+  entriesOf,
   ENTRY_BYTES,
   gather,
+  makeRows,
+  rowOf,
+  setRow,
+  touchEntries,
   windowsOf,
 } from "../curve/p256-table";
 import {
@@ -24,6 +31,7 @@ import {
   zOf,
 } from "../curve/p256-tree";
 import { sumAcross } from "../curve/p256-top";
+import { readPoint } from "../curve/weierstrass";
 import { addLimbs, compare, copy, fromBigEndian, isZero, subLimbs } from "../field/limbs";
 import { invert, mul, toMontgomery } from "../field/montgomery";
 import { PRIME } from "../field/p256";
@@ -50,6 +58,8 @@ export class Item {
   signature: usize;
   /** The outcome. */
   answer: Answer;
+  /** Where there is no table: x||y, which may be no point of the curve. */
+  key: usize;
 }
 
 export const enum Answer {
@@ -58,6 +68,11 @@ export const enum Answer {
   /** Ask sig/ecdsa. */
   UNDECIDED = 2,
 }
+
+const BASE_ENTRIES: u32 = (256 + BASE_WINDOW - 1) / BASE_WINDOW;
+/** Odd multiples of keys that have no table. */
+const UNSEEN: usize = memory.data(64 * 16 * 80, 16);
+const POINT: usize = memory.data(96, 16);
 
 const ITEMS: usize = memory.data(64 * 32, 16);
 const ITEM_BYTES: usize = 32;
@@ -70,6 +85,8 @@ const E: usize = memory.data(64 * 32, 16);
 const CHAIN: usize = memory.data(64 * 32, 16);
 const LIVE: usize = memory.data(64 * 4, 16);
 let live: u32 = 0;
+/** Whether each signature has a group of its own, spread over its lanes. */
+let spread: bool = false;
 
 const INVERSE: usize = memory.data(32, 16);
 const FACTOR: usize = memory.data(32, 16);
@@ -96,21 +113,26 @@ function liveItem(index: u32): u32 {
   return load<u32>(LIVE + ((<usize>min<u32>(index, live - 1)) << 2));
 }
 
-/** Verifies items 0 to `items` - 1, all of whose keys have tables of this window. */
+/**
+ * Verifies items 0 to `items` - 1, all of whose keys have tables of this window; window 0: they
+ * have none.
+ */
 export function verifyItems(items: u32, window: u32): void {
   assert(items <= BATCH_MAX);
   count = items;
-  readScalars();
-  if (live == 0) return;
   baseTable(); // made before the points are laid out, as making it uses their room
+  readScalars(window == 0);
+  if (live == 0) return;
   invertAll();
   clearMarks();
-  if (live < 4) sumApart(window);
+  spread = window == 0 ? live == 1 : live < 4;
+  if (window == 0 && !spread) sumUnseen();
+  else if (spread) sumApart(window);
   else sumTogether(window);
 }
 
-/** Reads r, s and e; what is out of range is settled here. */
-function readScalars(): void {
+/** Reads r, s and e, and keys that have no table; what is no such thing is settled here. */
+function readScalars(keys: bool): void {
   const n = P256.order;
   live = 0;
   for (let i: u32 = 0; i < count; ++i) {
@@ -128,6 +150,10 @@ function readScalars(): void {
     if (isZero(e, 8)) {
       item.answer = Answer.UNDECIDED;
       continue;
+    }
+    if (keys) {
+      if (!readPoint(P256, POINT, item.key)) continue;
+      setRow(live, POINT);
     }
     store<u32>(LIVE + ((<usize>live) << 2), i);
     ++live;
@@ -154,14 +180,46 @@ function invertAll(): void {
 }
 
 /** Writes the entries that add up to u·G + v·Q, u = e/s and v = r/s; returns how many. */
-function entriesOf(out: usize, index: u32, window: u32): u32 {
+function chooseBoth(out: usize, index: u32, window: u32): u32 {
+  chooseBase(out, index);
+  const from = out + ((<usize>BASE_ENTRIES) << 2);
+  if (window == 0) return BASE_ENTRIES + chainEntries(from, V, rowOf(0));
+  chooseEntries(from, itemOf(index).table, window, entriesOf(window), V, P256.order.m);
+  return BASE_ENTRIES + windowsOf(window);
+}
+
+/** Sets U and V of an item and writes the entries that add up to u·G. */
+function chooseBase(out: usize, index: u32): void {
   const n = P256.order;
   mul(n, U, row(E, index), row(S, index));
   mul(n, V, row(R, index), row(S, index));
-  chooseEntries(out, baseTable(), BASE_WINDOW, U, n.m);
-  const first = windowsOf(BASE_WINDOW);
-  chooseEntries(out + ((<usize>first) << 2), itemOf(index).table, window, V, n.m);
-  return first + windowsOf(window);
+  chooseEntries(out, baseTable(), BASE_WINDOW, entriesOf(BASE_WINDOW), U, n.m);
+}
+
+/**
+ * As sumTogether, for keys without a table: v·Q by doublings is one more point beside those of u·G.
+ */
+function sumUnseen(): void {
+  const apart = entriesOf(UNSEEN_WINDOW);
+  makeRows(UNSEEN, live, UNSEEN_WINDOW);
+  const groups = (live + 3) >> 2;
+  for (let group: u32 = 0; group < groups; ++group) {
+    for (let lane: u32 = 0; lane < 4; ++lane) {
+      const k = min<u32>(group * 4 + lane, live - 1);
+      const at = ENTRIES + <usize>(lane * ENTRIES_MAX * 4);
+      chooseBase(at, liveItem(k));
+      touchEntries(at, BASE_ENTRIES);
+      const own = UNSEEN + <usize>(k * apart * ENTRY_BYTES);
+      chooseEntries(at + ((<usize>BASE_ENTRIES) << 2), own, UNSEEN_WINDOW, 0, V, P256.order.m);
+    }
+    gatherGroup(group, BASE_ENTRIES);
+    const from = ENTRIES + ((<usize>BASE_ENTRIES) << 2);
+    const windows = windowsOf(UNSEEN_WINDOW);
+    const point = pointOf(group, BASE_ENTRIES);
+    multiplyLanes(point, from, ENTRIES_MAX * 4, windows);
+  }
+  sumGroups(groups, BASE_ENTRIES + 1);
+  compareGroups(groups);
 }
 
 /** Four signatures in the lanes of a group; the last one fills up the last group. */
@@ -172,20 +230,30 @@ function sumTogether(window: u32): void {
   for (let group: u32 = 0; group < groups; ++group) {
     for (let lane: u32 = 0; lane < 4; ++lane) {
       const at = ENTRIES + <usize>(lane * ENTRIES_MAX * 4);
-      points = entriesOf(at, liveItem(group * 4 + lane), window);
+      points = chooseBoth(at, liveItem(group * 4 + lane), window);
+      touchEntries(at, points);
     }
-    for (let i: u32 = 0; i < points; ++i) {
-      const at = ENTRIES + ((<usize>i) << 2);
-      gather(
-        pointOf(group, i),
-        load<u32>(at),
-        load<u32>(at, 84 * 4),
-        load<u32>(at, 2 * 84 * 4),
-        load<u32>(at, 3 * 84 * 4),
-      );
-    }
+    gatherGroup(group, points);
   }
   sumGroups(groups, points);
+  compareGroups(groups);
+}
+
+/** Gathers the first entries of the four lanes as points of a group. */
+function gatherGroup(group: u32, points: u32): void {
+  for (let i: u32 = 0; i < points; ++i) {
+    const at = ENTRIES + ((<usize>i) << 2);
+    gather(
+      pointOf(group, i),
+      load<u32>(at),
+      load<u32>(at, 84 * 4),
+      load<u32>(at, 2 * 84 * 4),
+      load<u32>(at, 3 * 84 * 4),
+    );
+  }
+}
+
+function compareGroups(groups: u32): void {
   for (let group: u32 = 0; group < groups; ++group) {
     compareX(group, group * 4, min<u32>(live - group * 4, 4));
   }
@@ -195,8 +263,8 @@ function sumTogether(window: u32): void {
 function sumApart(window: u32): void {
   let slots: u32 = 0;
   for (let group: u32 = 0; group < live; ++group) {
-    let points = entriesOf(ENTRIES, liveItem(group), window);
-    if ((points & 3) != 0) points = fillUp(points);
+    const points = fillUp(chooseBoth(ENTRIES, liveItem(group), window));
+    touchEntries(ENTRIES, points);
     slots = points >> 2;
     for (let i: u32 = 0; i < slots; ++i) {
       const at = ENTRIES + ((<usize>i) << 4);
@@ -209,15 +277,20 @@ function sumApart(window: u32): void {
 }
 
 /**
- * Adds three entries that sum to infinity, G + (2^w - 1)·G - 2^w·G, one for each of the three last
- * lanes.
+ * Adds entries that sum to infinity, each for another lane: G - G for two lanes, or
+ * G + (2^w - 1)·G - 2^w·G for three.
  */
 function fillUp(points: u32): u32 {
-  assert((points & 3) == 1);
+  if ((points & 3) == 0) return points;
+  assert((points & 3) != 3);
   const base = <u32>baseTable();
   const at = ENTRIES + ((<usize>points) << 2);
   store<u32>(at, base);
-  const entries: u32 = <u32>1 << (BASE_WINDOW - 1);
+  if ((points & 3) == 2) {
+    store<u32>(at, base | 1, 4);
+    return points + 2;
+  }
+  const entries = entriesOf(BASE_WINDOW);
   store<u32>(at, base + (entries - 1) * ENTRY_BYTES, 4);
   store<u32>(at, (base + entries * ENTRY_BYTES) | 1, 8);
   return points + 3;
@@ -232,7 +305,7 @@ function compareX(group: u32, first: u32, members: u32): void {
   sub(EXPECTED, xOf(group), EXPECTED);
   let marks = marksOf(group);
   // A signature that is alone in its group is worth nothing with any of its lanes marked.
-  if (live < 4 && marks != 0) marks = 15;
+  if (spread && marks != 0) marks = 15;
   for (let lane: u32 = 0; lane < members; ++lane) {
     const exceptional = ((marks >> lane) & 1) != 0 || isZeroLane(z, lane);
     settle(liveItem(first + lane), exceptional, isZeroLane(EXPECTED, lane));

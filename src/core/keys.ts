@@ -38,8 +38,10 @@ const TIERS: Readonly<Record<Tier, number>> = { cold: 0, warm: 1, hot: 2 };
 const KINDS = { p256: 1, ed25519: 2, p384: 3 } as const;
 const NO_SLOT = 0xffffffff;
 const P256_BYTES = 32;
-/** A check as the core reads it: slot, hash, message and its length, signature and its length. */
-const RECORD_WORDS = 6;
+/** x then y. */
+const P256_KEY = 64;
+/** A check as the core reads it: slot, hash, message, its length, signature, its length, key. */
+const RECORD_WORDS = 7;
 const RECORD_BYTES = 4 * RECORD_WORDS;
 const RECORDS_MAX = 1024;
 const KEY_BYTES_MAX = 0xffffffff;
@@ -113,7 +115,7 @@ export class Keys {
     const together: number[] = [];
     for (const [index, { prepared, entry }] of ready.entries()) {
       if (entry !== null) this.#settle(core, entry);
-      if (entry?.slot === undefined || entry.slot === null) {
+      if (slotOf(entry) === NO_SLOT && prepared.point === null) {
         answers[index] = prepared.verify(core) ? 1 : 0;
       } else together.push(index);
     }
@@ -191,6 +193,8 @@ function slotKey(key: PublicKey): { kind: number; bytes: Uint8Array } | null {
   return { kind, bytes: pointBytes(key) };
 }
 
+const slotOf = (entry: Entry | null): number => entry?.slot ?? NO_SLOT;
+
 const aligned = (length: number): number => (length + 15) & ~15;
 
 /** How many of the checks, from the first on, fit the input region at once; at least one. */
@@ -199,7 +203,7 @@ function fitting(core: Exports, ready: readonly Ready[], indexes: readonly numbe
   let count = 0;
   for (const index of indexes.slice(0, RECORDS_MAX)) {
     const check = ready[index];
-    left -= aligned(check?.message.length ?? 0) + aligned(check?.signature.length ?? 0);
+    left -= aligned(check?.message.length ?? 0) + aligned(check?.signature.length ?? 0) + P256_KEY;
     if (left < 0) break;
     count++;
   }
@@ -207,7 +211,8 @@ function fitting(core: Exports, ready: readonly Ready[], indexes: readonly numbe
 }
 
 /**
- * Verifies checks whose keys have slots: records first, then answers, then messages and signatures.
+ * Verifies checks whose keys have slots, or are of P-256: records first, then answers, then
+ * messages, signatures and keys.
  */
 function verifyTogether(
   core: Exports,
@@ -227,13 +232,17 @@ function verifyTogether(
     memory.set(message, at);
     const behind = at + aligned(message.length);
     memory.set(signature, behind);
-    records[word++] = entry?.slot ?? NO_SLOT;
+    const key = behind + aligned(signature.length);
+    const slot = slotOf(entry);
+    if (slot === NO_SLOT && prepared.point !== null) memory.set(prepared.point(), key);
+    records[word++] = slot;
     records[word++] = prepared.hash;
     records[word++] = at;
     records[word++] = message.length;
     records[word++] = behind;
     records[word++] = signature.length;
-    at = behind + aligned(signature.length);
+    records[word++] = key;
+    at = slot === NO_SLOT ? key + P256_KEY : key;
   }
   core.verifyChecks(start, group.length, answers);
   return take(core, answers, group.length);

@@ -97,6 +97,8 @@ export interface Prepared {
   verify(core: Exports): boolean;
   /** The hash's number, 0 where the scheme has its own. */
   readonly hash: number;
+  /** For P-256, whose keys the core takes in a batch without a slot: x||y. */
+  readonly point: (() => Uint8Array) | null;
 }
 
 /**
@@ -126,7 +128,8 @@ export function prepareCheck(
       const [k = 0, m = 0, s = 0] = place(core, [pointBytes(key), message, signature]);
       return core.verifyEcdsaMessage(curve.id, id, k, m, message.length, s, signature.length) === 1;
     };
-    return { verify, hash: id };
+    const point = scheme.curve === "P-256" ? (): Uint8Array => pointBytes(key) : null;
+    return { verify, hash: id, point };
   }
   if (scheme.type === "ed25519") {
     const x = ed25519Key(key);
@@ -134,12 +137,13 @@ export function prepareCheck(
       const [k = 0, m = 0, s = 0] = place(core, [x, message, signature]);
       return core.verifyEd25519Message(k, m, message.length, s, signature.length) === 1;
     };
-    return { verify, hash: 0 };
+    return { verify, hash: 0, point: null };
   }
   if (scheme.type !== "rsassa" && scheme.type !== "rsapss") {
     throw new CoreError("input", `There is no scheme "${String((scheme as Scheme).type)}".`);
   }
-  return { verify: prepareRsa(scheme, rsaKey(key), message, signature), hash: hashId(scheme.hash) };
+  const verify = prepareRsa(scheme, rsaKey(key), message, signature);
+  return { verify, hash: hashId(scheme.hash), point: null };
 }
 
 function ed25519Key(key: PublicKey): Uint8Array {

@@ -74,6 +74,36 @@ describe("field/p256-lanes, simd", () => {
     );
   });
 
+  test("differences enter products, squares and what is scaled", () => {
+    fc.assert(
+      fc.property(four, four, four, four, (a, b, c, d) => {
+        const [w, x, y, z] = [toLanes(a), toLanes(b), toLanes(c), toLanes(d)];
+        const at = (values: readonly bigint[], lane: number): bigint => values[lane] ?? 0n;
+        const check = (found: bigint[], expected: (lane: number) => bigint): void => {
+          for (const lane of LANES) {
+            expect(mod((found[lane] ?? 0n) * R, P)).toBe(mod(expected(lane), P));
+          }
+        };
+        const difference = (i: number): bigint => at(a, i) * (at(b, i) - at(c, i));
+        check(run("mulDifference", w, x, y), difference);
+        check(run("mulDifferenceSub", w, x, y, z), (i) => difference(i) - at(d, i) * R);
+        check(run("sqr", w), (i) => at(a, i) ** 2n);
+        check(run("sqrSub", w, z), (i) => at(a, i) ** 2n - at(d, i) * R);
+        for (const factor of [1, 2, 3]) {
+          core.reset();
+          const out = core.room(160);
+          core.call("scaledDifference", out, factor, core.put(w), core.put(x));
+          const bytes = core.get(out, 160);
+          expect(fromLanes(bytes)).toEqual(a.map((v, i) => BigInt(factor) * (v - at(b, i))));
+          const view = new DataView(bytes.buffer);
+          const limbs = Array.from({ length: 80 }, (_, i) => view.getInt16(2 * i, true));
+          expect(Math.max(...limbs.map(Math.abs))).toBeLessThanOrEqual(8191 + 4);
+        }
+      }),
+      { numRuns: 200 },
+    );
+  });
+
   test("no column overflows at the largest limbs that the kernel promises to take", () => {
     // Limb 14 is the one that taking off a multiple of p may leave larger.
     const fill = (limb: number, fourteenth: number): Uint8Array => {
@@ -86,6 +116,7 @@ describe("field/p256-lanes, simd", () => {
       for (const b of [fill(8191, 10_239), fill(-4096, -6144)]) {
         const [x = 0n] = fromLanes(a);
         const [y = 0n] = fromLanes(b);
+        for (const square of run("sqr", b)) expect(mod(square * R - y * y, P)).toBe(0n);
         for (const product of run("mul", a, b)) expect(mod(product * R - x * y, P)).toBe(0n);
       }
     }

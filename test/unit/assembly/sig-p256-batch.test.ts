@@ -25,8 +25,12 @@ const [INVALID, VALID, UNDECIDED] = [0, 1, 2];
 const BASE_WINDOW = 11;
 const WINDOW = 7;
 const P256 = 1;
+/** Without a table: alone by the chain of doublings, several by doublings in lanes. */
+const COLD = 0;
 const WARM = 1;
 const HOT = 2;
+const WINDOWS = { [COLD]: 0, [WARM]: 5, [HOT]: 7 } as const;
+const TIERS = [COLD, WARM, HOT] as const;
 
 /** The digits of assembly/curve/p256-table for a scalar: all odd, least first. */
 function digitsOf(k: bigint, window: number): bigint[] {
@@ -58,6 +62,43 @@ function collide(u: bigint, v: bigint, sign: bigint): Triple {
   return forge(CURVE, G.multiply(d), u, v, r);
 }
 
+/**
+ * A valid signature by a key without a table, whose v·Q meets the last eight windows of u·G, to
+ * which it is added as the 25th point of the tree.
+ */
+function collideInLanes(u: bigint, v: bigint, sign: bigint): Triple {
+  const left = part(digitsOf(u, BASE_WINDOW), BASE_WINDOW, 16, 24);
+  const d = mod(sign * left * inverse(v, n), n);
+  const r = mod(G.multiply(mod(u + v * d, n)).toAffine().x, n);
+  return forge(CURVE, G.multiply(d), u, v, r);
+}
+
+/** The members of assembly/curve/p256-chain for a scalar: plus and minus powers of two. */
+function chainOf(k: bigint): bigint[] {
+  const members: bigint[] = [];
+  for (let [rest, power] = [k, 1n]; rest > 0n; rest /= 2n, power *= 2n) {
+    if (rest % 2n === 0n) continue;
+    const digit = 2n - (rest % 4n);
+    members.push(digit * power);
+    rest -= digit;
+  }
+  const [lowest = 0n, ...others] = members;
+  return members.length % 2 === 0 ? members : [-lowest, 2n * lowest, ...others];
+}
+
+/**
+ * The same for a signature alone: its points are dealt out to the lanes, first those of u·G, and
+ * after two levels windows 16 and 20 of u·G meet the first and the fifth member of v·Q's chain.
+ */
+function collideInChain(u: bigint, v: bigint, sign: bigint): Triple {
+  const digits = digitsOf(u, BASE_WINDOW);
+  const left = part(digits, BASE_WINDOW, 16, 17) + part(digits, BASE_WINDOW, 20, 21);
+  const [first = 0n, , , , fifth = 0n] = chainOf(v);
+  const d = mod(sign * left * inverse(mod(first + fifth, n), n), n);
+  const r = mod(G.multiply(mod(u + v * d, n)).toAffine().x, n);
+  return forge(CURVE, G.multiply(d), u, v, r);
+}
+
 const ordinary = (seed: bigint): Triple => {
   const [d, u, v] = [seed * 7n + 1n, seed ** 9n + 3n, seed ** 7n + 5n].map((x) => mod(x, n));
   const [a = 1n, b = 1n, c = 1n] = [d, u, v];
@@ -77,18 +118,20 @@ describe("sig/p256-batch, simd", () => {
   });
 
   /** Answers of one batch; all keys at one tier. */
-  function answers(triples: readonly Triple[], tier = HOT): number[] {
+  function answers(triples: readonly Triple[], tier: 0 | 1 | 2 = HOT): number[] {
     core.reset();
     const items = triples.map(({ key, digest, signature }) => {
       const slot = core.call("enrollKey", P256, core.put(key), tier) >>> 0;
       expect(slot).not.toBe(0xffffffff);
-      return [slot, core.put(digest), digest.length, core.put(signature)] as const;
+      const places = [core.put(digest), digest.length, core.put(signature)] as const;
+      return [slot, ...places, core.put(key)] as const;
     });
-    for (const [index, [slot, ...rest]] of items.entries()) {
-      const fields = new Uint32Array([core.call("tableOf", slot), ...rest]);
+    for (const [index, [slot, digest, length, signature, key]] of items.entries()) {
+      const table = core.call("tableOf", slot);
+      const fields = new Uint32Array([table, digest, length, signature, 0, key]);
       core.write(core.call("itemOf", index), new Uint8Array(fields.buffer));
     }
-    core.call("verifyItems", triples.length, tier === HOT ? 7 : 5);
+    core.call("verifyItems", triples.length, WINDOWS[tier]);
     const found = triples.map((_, i) => core.get(core.call("itemOf", i) + 16, 1)[0] ?? -1);
     for (const slot of new Set(items.map(([slot]) => slot))) core.call("forgetKey", slot);
     return found;
@@ -100,7 +143,7 @@ describe("sig/p256-batch, simd", () => {
     return core.call("verifyPlain", 1, k, d, digest.length, s, signature.length) === 1;
   };
 
-  test.each([WARM, HOT])("every size up to 64, tier %i", (tier) => {
+  test.each(TIERS)("every size up to 64, tier %i", (tier) => {
     const all = Array.from({ length: 64 }, (_, i) => ordinary(BigInt(i) + 10n ** 12n));
     for (const size of [1, 2, 3, 4, 5, 7, 8, 31, 63, 64]) {
       const batch = all.slice(0, size).map((triple, i) => {
@@ -132,12 +175,67 @@ describe("sig/p256-batch, simd", () => {
     expect(answers(many)).toEqual(many.map(() => UNDECIDED));
   });
 
-  test("infinity, alone and among others, is found and refused", () => {
+  test("without a table: P = Q and P = -Q in the lanes, and in the chain", () => {
+    const scalars = [987_654_321n, 2n ** 200n + 12_345n, n - 77n, n - 98_765n];
+    for (const sign of [1n, -1n]) {
+      for (const u of scalars) {
+        for (const v of scalars) {
+          const others = Array.from({ length: 5 }, (_, i) => ordinary(BigInt(i) + 5n));
+          const inLanes = collideInLanes(u, v, sign);
+          expect(plain(inLanes)).toBe(true);
+          expect(answers([inLanes, ...others], COLD)).toEqual([
+            UNDECIDED,
+            ...others.map(() => VALID),
+          ]);
+          expect(answers([others[0] ?? inLanes, inLanes], COLD)).toEqual([VALID, UNDECIDED]);
+          const alone = collideInChain(u, v, sign);
+          expect(plain(alone)).toBe(true);
+          expect(answers([alone], COLD)).toEqual([UNDECIDED]);
+        }
+      }
+    }
+  });
+
+  test("without a table: scalars at the ends of the windows, and powers of two", () => {
+    const ends = [1n, 2n, 3n, 15n, 16n, 17n, 30n, 31n, 32n, 33n, 49n, 62n, 64n, 98n];
+    const scalars = [...ends, ...ends.map((k) => n - k), n >> 1n, (n >> 1n) + 1n];
+    for (let i = 0n; i < 256n; i += 15n) scalars.push(2n ** i, 2n ** i + 1n);
+    const batch = scalars.map((v, i) => {
+      const r = mod(G.multiply(mod(987_654_321n + v * 1_234_567n, n)).toAffine().x, n);
+      return forge(CURVE, G.multiply(1_234_567n), 987_654_321n, v, i % 4 === 3 ? r + 1n : r);
+    });
+    const expected = batch.map((_, i) => (i % 4 === 3 ? INVALID : VALID));
+    expect(answers(batch.slice(0, 64), COLD)).toEqual(expected.slice(0, 64));
+    for (const [i, triple] of batch.entries()) {
+      expect(answers([triple], COLD), `${scalars[i]}`).toEqual([expected[i]]);
+    }
+  });
+
+  test("without a table: a key that is no point is refused, and harms no other", () => {
+    const good = Array.from({ length: 6 }, (_, i) => ordinary(BigInt(i) + 50n));
+    const key = (good[2]?.key ?? new Uint8Array(64)).slice();
+    key[63] = (key[63] ?? 0) ^ 1;
+    for (const count of [1, 2, 5]) {
+      core.reset();
+      const keys = good.slice(0, count).map((one, i) => (i === count >> 1 ? key : one.key));
+      for (const [index, one] of keys.entries()) {
+        const { digest = key, signature = key } = good[index] ?? {};
+        const [at, length] = [core.put(digest), digest.length];
+        const fields = new Uint32Array([0, at, length, core.put(signature), 0, core.put(one)]);
+        core.write(core.call("itemOf", index), new Uint8Array(fields.buffer));
+      }
+      core.call("verifyItems", count, 0);
+      const found = keys.map((_, i) => core.get(core.call("itemOf", i) + 16, 1)[0]);
+      expect(found).toEqual(keys.map((_, i) => (i === count >> 1 ? INVALID : VALID)));
+    }
+  });
+
+  test.each(TIERS)("infinity, alone and among others, is found and refused, tier %i", (tier) => {
     const [d, v] = [424_242n, 2n ** 255n - 999n];
     for (const r of [1n, 5n, n - 1n, p - n, mod(G.toAffine().x, n)]) {
       const triple = forge(CURVE, G.multiply(d), mod(-v * d, n), v, r);
-      expect(answers([triple])).toEqual([UNDECIDED]);
-      expect(answers([triple, ...Array(4).fill(ordinary(3n))])).toEqual([
+      expect(answers([triple], tier)).toEqual([UNDECIDED]);
+      expect(answers([triple, ...Array(4).fill(ordinary(3n))], tier)).toEqual([
         ...[UNDECIDED, VALID, VALID, VALID, VALID],
       ]);
       expect(plain(triple)).toBe(false);
@@ -158,9 +256,12 @@ describe("sig/p256-batch, simd", () => {
       );
       for (let at = 0; at < batch.length; at += 64) {
         const some = batch.slice(at, at + 64);
-        for (const [i, answer] of answers(some).entries()) {
-          if (answer === UNDECIDED) continue;
-          expect(answer, `d = ${d}, case ${at + i}`).toBe((at + i) % 2 === 0 ? VALID : INVALID);
+        const alone = some.flatMap((one, i) => (i % 7 === 0 ? answers([one], COLD) : [UNDECIDED]));
+        for (const found of [answers(some), answers(some, COLD), alone]) {
+          for (const [i, answer] of found.entries()) {
+            if (answer === UNDECIDED) continue;
+            expect(answer, `d = ${d}, case ${at + i}`).toBe((at + i) % 2 === 0 ? VALID : INVALID);
+          }
         }
       }
     }
@@ -172,10 +273,12 @@ describe("sig/p256-batch, simd", () => {
     const wrapped = forge(CURVE, reach(CURVE, point, 4n, 9n), 4n, 9n, x - n);
     const zero = forge(CURVE, G.multiply(9n), 0n, 4n, mod(G.multiply(36n).toAffine().x, n));
     for (const triple of [wrapped, zero]) expect(plain(triple)).toBe(true);
-    expect(answers([wrapped, zero])).toEqual([UNDECIDED, UNDECIDED]);
-    expect(answers([zero, ordinary(8n), wrapped, ordinary(9n), ordinary(10n)])).toEqual([
-      ...[UNDECIDED, VALID, UNDECIDED, VALID, VALID],
-    ]);
+    for (const tier of TIERS) {
+      expect(answers([wrapped], tier)).toEqual([UNDECIDED]);
+      expect(answers([wrapped, zero], tier)).toEqual([UNDECIDED, UNDECIDED]);
+      const batch = [zero, ordinary(8n), wrapped, ordinary(9n), ordinary(10n)];
+      expect(answers(batch, tier)).toEqual([UNDECIDED, VALID, UNDECIDED, VALID, VALID]);
+    }
   });
 
   test("r and s out of range are invalid wherever they stand", () => {
@@ -189,8 +292,10 @@ describe("sig/p256-batch, simd", () => {
         return { ...good, signature };
       }),
     );
-    expect(answers([...batch, good])).toEqual([...batch.map(() => INVALID), VALID]);
-    expect(answers(batch)).toEqual(batch.map(() => INVALID));
+    for (const tier of TIERS) {
+      expect(answers([...batch, good], tier)).toEqual([...batch.map(() => INVALID), VALID]);
+      expect(answers(batch, tier)).toEqual(batch.map(() => INVALID));
+    }
   });
 
   test("agrees with the plain path on random scalars", () => {
@@ -204,7 +309,7 @@ describe("sig/p256-batch, simd", () => {
           return forge(CURVE, G.multiply(d), u, v, wrong ? mod(r + 1n, n) : r);
         });
         const expected = batch.map((triple) => (plain(triple) ? VALID : INVALID));
-        for (const tier of [WARM, HOT]) {
+        for (const tier of TIERS) {
           for (const [i, answer] of answers(batch, tier).entries()) {
             if (answer !== UNDECIDED) expect(answer).toBe(expected[i]);
           }
