@@ -49,7 +49,15 @@ export function lenOf(bytes: Span): u32 {
 }
 
 export function same(a: Span, b: Span): bool {
-  return lenOf(a) == lenOf(b) && memory.compare(ptrOf(a), ptrOf(b), lenOf(a)) == 0;
+  return lenOf(a) == lenOf(b) && equal(ptrOf(a), ptrOf(b), lenOf(a));
+}
+
+/** Whether two places hold the same bytes: eight at a time, which memory.compare seldom does. */
+export function equal(a: usize, b: usize, length: u32): bool {
+  let at: usize = 0;
+  for (; at + 8 <= <usize>length; at += 8) if (load<u64>(a + at) != load<u64>(b + at)) return false;
+  for (; at < <usize>length; at++) if (load<u8>(a + at) != load<u8>(b + at)) return false;
+  return true;
 }
 
 /** The order of byte strings that docs/wire-format.md calls sorted: bytewise, a prefix first. */

@@ -14,11 +14,21 @@ import {
   writeText,
   writeUint,
 } from "./codec/cbor";
+import { Kind, ask, keepDigest, readDigest } from "./cose/kept";
 import * as context from "./context";
 import { readContext } from "./context";
 import * as evidence from "./evidence";
 import { readEvidence } from "./evidence";
-import { HASH_CONTEXT_BYTES, HashId, begin, finish, hash, update } from "./hash/hash";
+import {
+  HASH_CONTEXT_BYTES,
+  HashId,
+  begin,
+  beginFrom,
+  finish,
+  hash,
+  saveState,
+  update,
+} from "./hash/hash";
 
 const VERSION: u64 = 1;
 
@@ -31,20 +41,55 @@ export const REQUEST_DIGEST: usize = memory.data(32, 8);
 
 const MAIN = changetype<Reader>(memory.data(READER_BYTES, 8));
 const CONTEXT = memory.data(HASH_CONTEXT_BYTES, 16);
+const STATE = memory.data(32, 8);
 const SCRATCH = memory.data(1024, 8);
 
-/** Reads the case; false where it is not well-formed. */
+/** Reads the case and forms its digests; false where it is not well-formed. */
 export function openCase(bytes: Span): bool {
+  if (!readCase(bytes)) return false;
+  digestEvidence();
+  ask(Kind.JOB, evidence.job);
+  if (readDigest(JOB_DIGEST)) return true;
+  digestOf("portcullis-job", evidence.job, JOB_DIGEST);
+  keepDigest(JOB_DIGEST);
+  return true;
+}
+
+/** Reads the case alone. */
+export function readCase(bytes: Span): bool {
   const r = MAIN.open(bytes);
   r.array(4, 4);
   r.require(r.uint() == VERSION);
   readContext(r);
   readEvidence(r);
   result = r.nullable() ? 0 : r.bytes(0, u32.MAX_VALUE);
-  if (r.close() != Fault.NONE) return false;
-  digestOf("portcullis-evidence", evidence.whole, EVIDENCE_DIGEST);
-  digestOf("portcullis-job", evidence.job, JOB_DIGEST);
-  return true;
+  return r.close() == Fault.NONE;
+}
+
+/**
+ * SHA-256(["portcullis-evidence", evidence]). Governance stands at its beginning and seldom changes:
+ * the state after the blocks that hold nothing else is kept.
+ */
+function digestEvidence(): void {
+  const head = <u32>(writeAscii(writeArray(SCRATCH, 2), "portcullis-evidence") - SCRATCH);
+  const start = ptrOf(evidence.whole);
+  const governance = <u32>(ptrOf(evidence.status) + lenOf(evidence.status) - start);
+  const blocks = (head + governance) & ~63;
+  const prefix = blocks < head ? 0 : blocks - head;
+  ask(Kind.STATE, span(start, prefix));
+  if (prefix != 0 && readDigest(STATE)) {
+    beginFrom(CONTEXT, STATE, blocks);
+  } else {
+    begin(HashId.SHA256, CONTEXT);
+    update(CONTEXT, SCRATCH, head);
+    update(CONTEXT, start, prefix);
+    if (prefix != 0) {
+      saveState(CONTEXT, STATE);
+      keepDigest(STATE);
+    }
+  }
+  update(CONTEXT, start + prefix, lenOf(evidence.whole) - prefix);
+  finish(CONTEXT, EVIDENCE_DIGEST);
 }
 
 /** SHA-256([label, item]), the item in its own encoding. */

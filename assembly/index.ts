@@ -7,6 +7,7 @@
 import { span, trapLine as line } from "./abi";
 import { APPRAISAL, appraiseQuote as appraise } from "./appraise";
 import { CODES, FAMILIES, limits } from "./generated";
+import { prepareCases as prepare } from "./plan";
 import { REPLAY, replayEventLog as replayEvents, replayIma as replayList } from "./replay";
 import { RESULT, RESULT_BYTES, decide as decideCase } from "./verdict";
 
@@ -66,6 +67,14 @@ export function resultBytes(): u32 {
 export function decide(length: u32, flags: u32): void {
   assert(length <= limits.caseBytes, "the host checks the length");
   decideCase(span(INPUT, length), (flags & EXPLAIN) != 0);
+}
+
+/**
+ * Verifies together the signatures of many cases in the input region, so that each is decided
+ * sooner; no verdict depends on it. `cases` are `count` pairs of u32, address and length.
+ */
+export function prepareCases(cases: usize, count: u32): void {
+  prepare(cases, count);
 }
 
 /** Address of the result of `appraiseQuote`. */

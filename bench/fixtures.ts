@@ -71,7 +71,7 @@ export function signRsa(modulusLength: number, keys: number): Signed[] {
 }
 
 /** r||s as DER, RFC 3279 §2.2.3. */
-function toDer(raw: Uint8Array): Uint8Array {
+export function toDer(raw: Uint8Array): Uint8Array {
   const parts = [raw.subarray(0, raw.length / 2), raw.subarray(raw.length / 2)].map((part) => {
     const start = part.findIndex((byte) => byte !== 0);
     const digits = [...part.subarray(start)];

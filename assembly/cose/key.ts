@@ -9,6 +9,9 @@ import { HashId, hash } from "../hash/hash";
 import { Curve } from "../curve/curve";
 import { verifyEcdsa } from "../sig/ecdsa";
 import { verifyEd25519 } from "../sig/ed25519";
+import { noteVerified } from "../sig/known-keys";
+import { KeyKind } from "../sig/prepared-keys";
+import { hashKept } from "./kept";
 
 /** IANA COSE algorithms, fully specified (RFC 9864); RFC 9053 for the members of a key. */
 const ED25519: i32 = -19;
@@ -54,12 +57,27 @@ export class Key {
     const length = lenOf(message);
     const sig = ptrOf(signature);
     const sigLength = lenOf(signature);
-    if (this.alg == ED25519) return verifyEd25519(this.coordinates, bytes, length, sig, sigLength);
-    const p256 = this.alg == ESP256;
-    const id = p256 ? HashId.SHA256 : HashId.SHA384;
-    hash(id, bytes, length, DIGEST);
-    const curve = p256 ? Curve.P256 : Curve.P384;
-    return verifyEcdsa(curve, this.coordinates, DIGEST, p256 ? 32 : 48, sig, sigLength);
+    let valid: bool;
+    if (this.alg == ED25519) {
+      valid = verifyEd25519(this.coordinates, bytes, length, sig, sigLength);
+    } else {
+      hash(this.hashId, bytes, length, DIGEST);
+      const p256 = this.alg == ESP256;
+      const curve = p256 ? Curve.P256 : Curve.P384;
+      valid = verifyEcdsa(curve, this.coordinates, DIGEST, p256 ? 32 : 48, sig, sigLength);
+    }
+    if (valid) noteVerified(this.kind, this.coordinates);
+    return valid;
+  }
+
+  /** The hash of its algorithm; Ed25519 has its own. */
+  get hashId(): u32 {
+    return this.alg == ESP256 ? HashId.SHA256 : HashId.SHA384;
+  }
+
+  get kind(): u32 {
+    if (this.alg == ED25519) return KeyKind.ED25519;
+    return this.alg == ESP256 ? KeyKind.P256 : KeyKind.P384;
   }
 }
 
@@ -88,7 +106,7 @@ export function readKey(reader: Reader, key: Key): void {
   memory.copy(key.coordinates, ptrOf(x), lenOf(x));
   memory.copy(key.coordinates + lenOf(x), ptrOf(y), lenOf(y));
   const bytes = reader.since(start);
-  hash(HashId.SHA256, ptrOf(bytes), lenOf(bytes), key.kid);
+  hashKept(bytes, key.kid);
 }
 
 /** Bytes of one keyset with room for `limits.keys` keys. */

@@ -19,7 +19,7 @@ import {
 import { limits } from "../generated";
 import { HASH_CONTEXT_BYTES, HashId, begin, finish, update } from "../hash/hash";
 import { Key, Keyset } from "./key";
-import { formEntry, isVerified, keepVerified } from "./verified";
+import { Kind, ask, hasVerified, keepDigest, keepVerified, readDigest } from "./kept";
 
 const TAG_SIGN: u64 = 98;
 const TAG_SIGN1: u64 = 18;
@@ -57,6 +57,7 @@ function signer(i: u32): Signer {
  */
 export let body: Span = 0;
 export let payload: Span = 0;
+let whole: Span = 0;
 let signers: u32 = 0;
 let single: bool = false;
 
@@ -95,6 +96,7 @@ function readSigner(header: Span, kind: string, to: Signer): void {
 /** Opens a COSE_Sign of this kind. */
 export function openSign(bytes: Span, kind: string, payloadMax: u32, signersMax: u32): Fault {
   single = false;
+  whole = bytes;
   const r = MAIN.open(bytes);
   r.tag(TAG_SIGN);
   r.array(4, 4);
@@ -123,6 +125,7 @@ export function openSign(bytes: Span, kind: string, payloadMax: u32, signersMax:
 /** Opens a COSE_Sign1 of this kind. */
 export function openSign1(bytes: Span, kind: string, payloadMax: u32): Fault {
   single = true;
+  whole = bytes;
   signers = 1;
   const r = MAIN.open(bytes);
   r.tag(TAG_SIGN1);
@@ -148,14 +151,43 @@ function message(s: Signer): Span {
   return span(MESSAGE, <u32>(at - MESSAGE));
 }
 
-function verifyOne(s: Signer, key: Key): Flaw {
+/**
+ * Verifies one signer of the opened object. That it verified before is remembered of the object as
+ * a whole: its kid, which fixes the key, stands in it.
+ */
+function verifyOne(place: u32, key: Key): Flaw {
+  const s = signer(place);
   if (key.alg != s.alg) return Flaw.ALGORITHM;
-  const signed = message(s);
-  formEntry(key.kid, s.signature, signed);
-  if (isVerified()) return Flaw.NONE;
-  if (!key.verify(signed, s.signature)) return Flaw.SIGNATURE;
-  keepVerified();
+  ask(Kind.MESSAGE, whole);
+  if (hasVerified(place)) return Flaw.NONE;
+  if (!key.verify(message(s), s.signature)) return Flaw.SIGNATURE;
+  keepVerified(place);
   return Flaw.NONE;
+}
+
+/** For plan.ts: the signatures of the opened object. */
+export function signatureCount(): u32 {
+  return signers;
+}
+
+export function openedObject(): Span {
+  return whole;
+}
+
+export function kidAt(place: u32): Span {
+  return signer(place).kid;
+}
+
+export function signatureAt(place: u32): Span {
+  return signer(place).signature;
+}
+
+/** What the signature at this place is over; 0 where nothing is to be computed: see `verifyOne`. */
+export function unverifiedAt(place: u32, key: Key): Span {
+  const s = signer(place);
+  if (key.alg != s.alg) return 0;
+  ask(Kind.MESSAGE, whole);
+  return hasVerified(place) ? 0 : message(s);
 }
 
 /**
@@ -187,7 +219,7 @@ export function verifyAll(keys: Keyset, other: Keyset): Flaw {
       at = other.find(s.kid);
     }
     if (at < 0) return Flaw.UNKNOWN_KEY;
-    const flaw = verifyOne(s, set.key(at));
+    const flaw = verifyOne(i, set.key(at));
     if (flaw != Flaw.NONE) return flaw;
   }
   return Flaw.NONE;
@@ -196,7 +228,7 @@ export function verifyAll(keys: Keyset, other: Keyset): Flaw {
 /** Verifies the opened COSE_Sign1 under this key alone. */
 export function verifyBy(key: Key): Flaw {
   if (!key.hasKid(signer(0).kid)) return Flaw.UNKNOWN_KEY;
-  return verifyOne(signer(0), key);
+  return verifyOne(0, key);
 }
 
 /** Place in the set of the opened COSE_Sign1's signer, -1 if not listed. */
@@ -209,15 +241,18 @@ const HEAD = memory.data(64, 8);
 
 /**
  * SHA-256(["<label>", body protected, payload]): never over signature bytes, so that a malleable
- * twin is the same.
+ * twin is the same. The label is that of the object's typ, which stands in it.
  */
 export function labelledDigest(label: string, to: usize): void {
+  ask(Kind.MESSAGE, whole);
+  if (readDigest(to)) return;
   begin(HashId.SHA256, CONTEXT);
   let at = writeAscii(writeArray(HEAD, 3), label);
   update(CONTEXT, HEAD, <u32>(at - HEAD));
   updateBytes(body);
   updateBytes(payload);
   finish(CONTEXT, to);
+  keepDigest(to);
 }
 
 function updateBytes(bytes: Span): void {

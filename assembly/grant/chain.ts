@@ -49,7 +49,8 @@ function openElement(e: Element): Fault {
   return readElement(e, cose.payload);
 }
 
-function openMessage(e: Element): Fault {
+/** Opens the element as a signed object. */
+export function openMessage(e: Element): Fault {
   if (e.isGrant) return cose.openSign(e.raw, "grant", limits.payloadBytes, limits.signers);
   return cose.openSign1(e.raw, "link", limits.payloadBytes);
 }

@@ -4,9 +4,9 @@
  */
 import { Span, lenOf, ptrOf, same, span } from "../abi";
 import { Fault, READER_BYTES, Reader } from "../codec/cbor";
+import { hashKept } from "../cose/kept";
 import { check } from "../findings";
 import { Code, limits } from "../generated";
-import { HashId, hash } from "../hash/hash";
 import { holds, readSorted } from "./claims";
 
 let grants: Span = 0;
@@ -26,7 +26,7 @@ export function openStatus(bytes: Span, named: Span): bool {
   nodes = r.bytes(0, limits.statusBytes);
   elements = readSorted(r, 0, limits.statusBytes, 32, 32);
   if (!check(r.close() == Fault.NONE, Code.REVOCATION_MALFORMED)) return false;
-  hash(HashId.SHA256, ptrOf(bytes), lenOf(bytes), DIGEST);
+  hashKept(bytes, DIGEST);
   return check(same(span(DIGEST, 32), named), Code.REVOCATION_LIST);
 }
 

@@ -141,6 +141,23 @@ function writeDigest(id: u32, state: usize, out: usize): void {
   }
 }
 
+/** Bytes of what `saveState` writes. */
+export const STATE_BYTES: u32 = 32;
+
+/** Writes the state of an open SHA-256 context whose buffer is empty: whole blocks were absorbed. */
+export function saveState(context: usize, to: usize): void {
+  assert(load<u32>(context) == <u32>HashId.SHA256 && load<u32>(context, FILLED) == 0);
+  memory.copy(to, context + STATE, STATE_BYTES);
+}
+
+/** Opens a context of SHA-256 as it was after `length` bytes, from a saved state. */
+export function beginFrom(context: usize, state: usize, length: u32): void {
+  assert((length & 63) == 0);
+  begin(HashId.SHA256, context);
+  memory.copy(context + STATE, state, STATE_BYTES);
+  store<u64>(context, length, LENGTH);
+}
+
 /** The digest of `length` bytes at `source`, written to `out`. */
 export function hash(id: u32, source: usize, length: u32, out: usize): void {
   begin(id, CONTEXT);

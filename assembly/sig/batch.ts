@@ -15,7 +15,7 @@ import { KeyKind, keyOf, kindOf, NO_SLOT, tableOf, useWindow } from "./prepared-
 
 /** One signature to check, as a host writes it: seven u32. */
 @unmanaged
-class Check {
+export class Check {
   slot: u32;
   hashId: u32;
   message: usize;

@@ -17,6 +17,8 @@ import { readPoint } from "../curve/weierstrass";
 
 /** Keys at once. */
 export const SLOTS_MAX: u32 = 16_384;
+/** Of them, those that the core took in by itself. */
+const LENT_MAX: u32 = 1024;
 /** In place of a slot: there is none. */
 export const NO_SLOT: u32 = 0xffffffff;
 
@@ -47,6 +49,8 @@ class Slot {
   next: u32;
   /** Number of the last use. */
   stamp: u64;
+  /** Signatures that verified, where the core took the key in by itself; else 0. */
+  lent: u32;
 }
 
 const SLOT_BYTES: usize = 128;
@@ -177,22 +181,60 @@ function readKey(kind: u32, key: usize): bool {
 export function enrollKey(kind: u32, key: usize, tier: u32): u32 {
   if (!readKey(kind, key)) return NO_SLOT;
   let index = findKey(kind, key);
+  if (index == NO_SLOT) index = addKey(kind, key);
+  if (index == NO_SLOT) return NO_SLOT;
+  const slot = slotOf(index);
+  slot.stamp = ++stamp;
+  slot.lent = 0;
+  if (SIMD != 0) raise(slot, tier);
+  return index;
+}
+
+/**
+ * Takes a key in that nobody asked for, as one that has verified `uses` signatures. It may displace
+ * nothing but tables of its own kind.
+ */
+export function lendKey(kind: u32, key: usize, uses: u32, tier: u32): u32 {
+  if (bytesMax == 0 || !readKey(kind, key)) return NO_SLOT;
+  let index = findKey(kind, key);
   if (index == NO_SLOT) {
-    index = takeSlot();
+    if (lentSlots() >= LENT_MAX) forgetKey(findOldest(Tier.COLD, null));
+    index = addKey(kind, key);
     if (index == NO_SLOT) return NO_SLOT;
-    pad(kind, key);
-    const slot = slotOf(index);
-    const head = headOf(kind, KEYED);
-    slot.kind = kind;
-    slot.window = 0;
-    slot.table = 0;
-    slot.next = load<u32>(head);
-    memory.copy(changetype<usize>(slot) + KEY, KEYED, KEY_BYTES);
-    store<u32>(head, index + 1);
   }
   const slot = slotOf(index);
   slot.stamp = ++stamp;
-  if (SIMD != 0) raise(slot, tier);
+  slot.lent = uses;
+  raise(slot, tier);
+  return index;
+}
+
+/** Counts one more signature by a lent key, and gives how many there were; 0 for any other key. */
+export function countLent(index: u32): u32 {
+  const slot = slotOf(index);
+  if (slot.lent != 0) ++slot.lent;
+  return slot.lent;
+}
+
+function lentSlots(): u32 {
+  let lent: u32 = 0;
+  for (let index: u32 = 0; index < slots; ++index) if (slotOf(index).lent != 0) ++lent;
+  return lent;
+}
+
+/** A new slot for this key, NO_SLOT where there is none left. */
+function addKey(kind: u32, key: usize): u32 {
+  const index = takeSlot();
+  if (index == NO_SLOT) return NO_SLOT;
+  pad(kind, key);
+  const slot = slotOf(index);
+  const head = headOf(kind, KEYED);
+  slot.kind = kind;
+  slot.window = 0;
+  slot.table = 0;
+  slot.next = load<u32>(head);
+  memory.copy(changetype<usize>(slot) + KEY, KEYED, KEY_BYTES);
+  store<u32>(head, index + 1);
   return index;
 }
 
@@ -216,6 +258,7 @@ export function forgetKey(index: u32): void {
   }
   store<u32>(link, slot.next);
   slot.kind = 0;
+  slot.lent = 0;
   memory.fill(key, 0, KEY_BYTES);
   slot.next = freeSlots;
   freeSlots = index + 1;
@@ -294,13 +337,19 @@ function takeFresh(bytes: u32): usize {
   return table;
 }
 
-/** The slot with a table of this tier that was used the longest time ago. */
-function findOldest(tier: u32, asking: Slot): u32 {
+/**
+ * The slot with a table of this tier (COLD: any) that was used the longest time ago; for a lent key,
+ * or for none, only among lent ones.
+ */
+function findOldest(tier: u32, asking: Slot | null): u32 {
+  const amongLent = asking == null || asking.lent != 0;
   let oldest = NO_SLOT;
   let since: u64 = u64.MAX_VALUE;
   for (let index: u32 = 0; index < slots; ++index) {
     const slot = slotOf(index);
-    if (tierOf(slot) != tier || slot.stamp >= since || slot == asking) continue;
+    if (slot.kind == 0 || slot.stamp >= since || slot == asking) continue;
+    if (tier != <u32>Tier.COLD && tierOf(slot) != tier) continue;
+    if (amongLent && slot.lent == 0) continue;
     oldest = index;
     since = slot.stamp;
   }

@@ -5,8 +5,9 @@
 import { Span, lenOf, ptrOf, span } from "../abi";
 import { TPM_READER_BYTES, TpmReader } from "../codec/reader";
 import { Curve } from "../curve/curve";
+import { hashKept } from "../cose/kept";
 import { Code, limits } from "../generated";
-import { HASH_CONTEXT_BYTES, begin, digestBytes, finish, hash, update } from "../hash/hash";
+import { HASH_CONTEXT_BYTES, HashId, begin, digestBytes, finish, hash, update } from "../hash/hash";
 import { isOnCurve } from "../sig/ecdsa";
 import { rsaKeyOk } from "../sig/rsa";
 import { alg, curve, hashOf } from "./algorithm";
@@ -57,13 +58,14 @@ export const POINT: usize = memory.data(96, 8);
 export const EXPONENT: usize = memory.data(4, 4);
 export const EXPONENT_BYTES: u32 = 4;
 let attributes: u32 = 0;
-let whole: Span = 0;
+/** The public area as it stands. */
+export let publicArea: Span = 0;
 
 const READER = changetype<TpmReader>(memory.data(TPM_READER_BYTES, 8));
 
 /** Parses a public area exactly. */
 export function parsePublic(bytes: Span): Code {
-  whole = bytes;
+  publicArea = bytes;
   const r = READER.open(bytes);
   r.require(lenOf(bytes) <= limits.publicAreaBytes);
   type = r.u16();
@@ -149,7 +151,8 @@ export function publicName(dst: usize): u32 {
   if (type == 0) return 0;
   const id = hashOf(nameAlg);
   store<u16>(dst, bswap<u16>(<u16>nameAlg));
-  hash(id, ptrOf(whole), lenOf(whole), dst + 2);
+  if (id == HashId.SHA256) hashKept(publicArea, dst + 2);
+  else hash(id, ptrOf(publicArea), lenOf(publicArea), dst + 2);
   return 2 + digestBytes(id);
 }
 

@@ -16,6 +16,7 @@ export interface Exports {
   resultBytes(): number;
   trapLine(): number;
   decide(length: number, flags: number): void;
+  prepareCases(cases: number, count: number): void;
   appraiseQuote(length: number): void;
   appraisal(): number;
   enrollKey(kind: number, key: number, tier: number): number;
@@ -40,14 +41,17 @@ const ABI_VERSION = 1;
 
 export class Instance {
   readonly #module: WebAssembly.Module;
+  readonly #prepare: (core: Exports) => void;
   #exports: Exports | null = null;
 
-  constructor(module: WebAssembly.Module) {
+  /** `prepare` is called for each new instance, before anything else. */
+  constructor(module: WebAssembly.Module, prepare: (core: Exports) => void) {
     const imports = WebAssembly.Module.imports(module);
     if (imports.length > 0) {
       throw new CoreError("input", "The module has imports: it is not the core, which needs none.");
     }
     this.#module = module;
+    this.#prepare = prepare;
     this.#start();
   }
 
@@ -60,6 +64,7 @@ export class Instance {
     if (exports.tableSize() !== ((FAMILIES.length << 16) | CODE_LIST.length)) {
       throw new CoreError("input", "The core knows another table of codes than this package.");
     }
+    this.#prepare(exports);
     this.#exports = exports;
     return exports;
   }

@@ -76,6 +76,12 @@ export class Keys {
     this.#bytesMax = bytesMax;
   }
 
+  /** Tells a new instance the limit for tables of keys, of those that the core takes in by itself too. */
+  limit(core: Exports): void {
+    if (this.#bytesMax === undefined) return;
+    core.limitKeyBytes(Math.min(this.#bytesMax, KEY_BYTES_MAX));
+  }
+
   /**
    * Takes a key in.
    *
@@ -170,9 +176,6 @@ export class Keys {
     if (this.#core !== core) {
       this.#core = core;
       this.#holders = new Map();
-      if (this.#bytesMax !== undefined) {
-        core.limitKeyBytes(Math.min(this.#bytesMax, KEY_BYTES_MAX));
-      }
     }
     entry.core = core;
     entry.slot = null;

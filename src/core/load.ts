@@ -4,6 +4,7 @@
  */
 import { LIMITS } from "../limits.ts";
 import { type Appraisal, appraiseQuote, type Quote } from "./appraise.ts";
+import { inGroups, prepareCases } from "./batch.ts";
 import { CoreError } from "./errors.ts";
 import { type EventLogOptions, type EventLogReplay, replayEventLog } from "./eventlog.ts";
 import { type ImaOptions, type ImaReplay, replayIma } from "./ima.ts";
@@ -52,7 +53,7 @@ export class Core {
   /** Use `loadCore`. */
   constructor(module: WebAssembly.Module, bytes: Uint8Array | null, keyBytesMax?: number) {
     this.#keys = new Keys(keyBytesMax);
-    this.#instance = new Instance(module);
+    this.#instance = new Instance(module, (core) => this.#keys.limit(core));
     this.wasmDigest = bytes === null ? null : this.hash("sha256", bytes);
   }
 
@@ -87,7 +88,19 @@ export class Core {
         throw new CoreError("input", "A case must be a Uint8Array.", { index });
       }
     }
-    return cases.map((bytes) => this.decide(bytes, options));
+    return inGroups(cases).flatMap((group) => {
+      if (group.length > 1) this.#prepare(group);
+      return group.map((bytes) => this.decide(bytes, options));
+    });
+  }
+
+  /** Verifies the signatures of a group together. A trap here costs time, and denies nobody. */
+  #prepare(group: readonly Uint8Array[]): void {
+    try {
+      this.run((core) => prepareCases(core, group));
+    } catch (error) {
+      if (!(error instanceof CoreError && error.code === "trap")) throw error;
+    }
   }
 
   /** Hashes bytes (at most 16 MiB). */

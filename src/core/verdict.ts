@@ -66,7 +66,7 @@ interface Common {
   /** Bits by the family's place in FAMILIES. */
   readonly proven: number;
   readonly required: number;
-  readonly families: Readonly<Record<Family, FamilyState>>;
+  readonly families: FamilyStates;
   readonly evidenceDigest: Uint8Array | null;
   readonly floors: VerifiedFloors | null;
   readonly counters: VerifiedCounters | null;
@@ -135,7 +135,7 @@ class Result {
   }
 
   number(place: number): number {
-    return Number(this.long(place));
+    return this.longAt(32 + place * 8);
   }
 
   tail(place: number): number {
@@ -151,7 +151,7 @@ class Result {
   }
 
   longAt(at: number): number {
-    return Number(this.#view.getBigUint64(at, true));
+    return this.#view.getUint32(at + 4, true) * 2 ** 32 + this.#view.getUint32(at, true);
   }
 }
 
@@ -208,13 +208,23 @@ export function denied(code: Code): Denied {
   });
 }
 
-function familyStates(proven: number, evaluated: number): Readonly<Record<Family, FamilyState>> {
+type FamilyStates = Readonly<Record<Family, FamilyState>>;
+/** Frozen, and few: one for each way that a decision goes. */
+const KNOWN_MAX = 256;
+const knownStates = new Map<number, FamilyStates>();
+
+function familyStates(proven: number, evaluated: number): FamilyStates {
+  const way = proven * 2 ** FAMILIES.length + evaluated;
+  const known = knownStates.get(way);
+  if (known !== undefined) return known;
   const state = (place: number): FamilyState => {
     if (proven & (1 << place)) return "proven";
     return evaluated & (1 << place) ? "denied" : "not evaluated";
   };
   const entries = FAMILIES.map((family, place) => [family, state(place)] as const);
-  return Object.freeze(Object.fromEntries(entries)) as Readonly<Record<Family, FamilyState>>;
+  const states = Object.freeze(Object.fromEntries(entries)) as FamilyStates;
+  if (knownStates.size < KNOWN_MAX) knownStates.set(way, states);
+  return states;
 }
 
 function readCodes(r: Result, code: Code): Code[] {

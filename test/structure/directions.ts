@@ -8,6 +8,8 @@ const LAYERS: Readonly<Record<string, number>> = {
   verdict: 1,
   // The hosts' way to hashing and single signatures, beside the decision.
   crypto: 1,
+  // What many decisions share, before them.
+  plan: 1,
   // The hosts' way to one quote, likewise.
   appraise: 1,
   // The hosts' way to logs, likewise.

@@ -1,30 +1,9 @@
-/** Batches of cases, and the memory of verified signatures: neither changes a verdict. */
+/** Batches of cases, and the memory of what verified; test/property/decide-batch compares verdicts. */
 import { expect, test } from "vitest";
-import { CODE_LIST, CoreError, loadCore } from "../../../src/core/index.ts";
-import { denialCase } from "../../support/denials.ts";
+import { CoreError, loadCore } from "../../../src/core/index.ts";
 import { makeWorld } from "../../support/world.ts";
 
 const world = makeWorld();
-
-async function everyCase(): Promise<Uint8Array[]> {
-  const cases = [await world.caseBytes()];
-  for (const code of CODE_LIST) {
-    const bytes = await denialCase(world, code);
-    if (bytes !== null) cases.push(bytes);
-  }
-  return cases;
-}
-
-test("a batch gives what each case gives alone, in order, in a core that has seen none of it", async () => {
-  const cases = await everyCase();
-  const alone = [];
-  for (const bytes of cases) alone.push((await loadCore()).decide(bytes));
-  const core = await loadCore();
-  const batch = core.decideBatch(cases);
-  expect(batch).toEqual(alone);
-  expect(core.decideBatch([...cases].reverse())).toEqual([...alone].reverse());
-  expect(core.decideBatch([])).toEqual([]);
-});
 
 test("an object that verified is judged anew when one bit of it differs", async () => {
   const core = await loadCore();

@@ -1,0 +1,176 @@
+/**
+ * The signatures of many cases, verified together before any of them is decided, so that they share
+ * inversions and lanes. Nothing is judged here: a case is read for who says to have signed what,
+ * and what does verify is kept (cose/kept), true whatever becomes of the case. A decision then finds
+ * these signatures verified, and computes in plain form what it does not find.
+ *
+ * Only keys with tables are worth company. Governance and policies are left out: they are the same
+ * in every case, and are kept from the first decision on.
+ */
+import { Span, lenOf, ptrOf, same, span } from "./abi";
+import { readCase } from "./case";
+import { Fault } from "./codec/cbor";
+import { Key, Keyset } from "./cose/key";
+import { Kind, ask, keepVerified } from "./cose/kept";
+import * as cose from "./cose/message";
+import * as evidence from "./evidence";
+import { Code, limits } from "./generated";
+import * as chain from "./grant/chain";
+import { openChain } from "./grant/chain";
+import { Role, keyset, readUnverifiedCharter } from "./grant/charter";
+import { Holder, elementAt } from "./grant/element";
+import * as node from "./grant/node";
+import { openNode } from "./grant/node";
+import { Check, verifyChecks } from "./sig/batch";
+import { noteSlot } from "./sig/known-keys";
+import { NO_SLOT, findKey, keyOf, kindOf, useWindow } from "./sig/prepared-keys";
+import { hashOf } from "./tpm/algorithm";
+import * as area from "./tpm/public";
+import { parsePublic } from "./tpm/public";
+import { ecdsaKind, unverifiedEcdsa } from "./tpm/signature";
+
+/** A case as the host writes it. */
+@unmanaged
+class Case {
+  address: usize;
+  length: u32;
+}
+
+/** What a signature that verifies is a fact about. */
+@unmanaged
+class Origin {
+  kind: u32;
+  place: u32;
+  first: Span;
+  second: Span;
+  third: Span;
+}
+
+const CHECKS_MAX: u32 = 256;
+const CHECKS = memory.data(256 * 24, 16);
+const ORIGINS = memory.data(256 * 32, 16);
+const ANSWERS = memory.data(256, 16);
+/** Of one case at most: of a grant, four links, the proof, the credential and the quote. */
+const CASE_CHECKS: u32 = 8 + 4 + 3;
+/** Messages and signatures of all checks; and room for those of one more case. */
+const BYTES: u32 = 1048576;
+const CASE_BYTES: u32 = 15 * (8192 + 1024);
+const MESSAGES = memory.data(1048576, 16);
+
+let count: u32 = 0;
+let used: u32 = 0;
+/** The charters read last. */
+let charters: Span = 0;
+
+/** Verifies together what the cases need; `cases` are pairs of u32, address and length. */
+export function prepareCases(cases: usize, length: u32): void {
+  if (SIMD == 0) return;
+  charters = 0;
+  for (let i: u32 = 0; i < length; i++) {
+    if (count + CASE_CHECKS > CHECKS_MAX || used + CASE_BYTES > BYTES) verifyAll();
+    const one = changetype<Case>(cases + (<usize>i << 3));
+    collect(span(one.address, one.length));
+  }
+  verifyAll();
+}
+
+function collect(bytes: Span): void {
+  if (!readCase(bytes)) return;
+  if (charters == 0 || !same(charters, evidence.charters)) {
+    charters = 0;
+    if (!readUnverifiedCharter(evidence.charters)) return;
+    charters = evidence.charters;
+  }
+  if (openNode(evidence.node)) {
+    addSigners(keyset(Role.ENROLLER));
+    addQuote();
+  }
+  if (!openChain(evidence.elements)) return;
+  chain.openMessage(elementAt(0));
+  addSigners(keyset(Role.AUTHORITY));
+  for (let i: u32 = 1; i < chain.count; i++) {
+    chain.openMessage(elementAt(i));
+    addHolder(i - 1);
+  }
+  if (evidence.proof == 0) return;
+  if (cose.openSign1(evidence.proof, "proof", limits.payloadBytes) != Fault.NONE) return;
+  addHolder(chain.count - 1);
+}
+
+/** The opened object, by those keys of the set that it names. */
+function addSigners(keys: Keyset): void {
+  for (let i: u32 = 0; i < cose.signatureCount(); i++) {
+    const at = keys.find(cose.kidAt(i));
+    if (at >= 0) addSigner(i, keys.key(at));
+  }
+}
+
+/** The opened object, by the holder of the element at this place. */
+function addHolder(place: u32): void {
+  const e = elementAt(place);
+  if (e.holder == <u8>Holder.KEY && e.key.hasKid(cose.kidAt(0))) addSigner(0, e.key);
+}
+
+function addSigner(place: u32, key: Key): void {
+  const slot = findKey(key.kind, key.coordinates);
+  if (slot == NO_SLOT || useWindow(slot) == 0) return;
+  if (lenOf(cose.signatureAt(place)) != key.width << 1) return;
+  const message = cose.unverifiedAt(place, key);
+  if (message == 0) return;
+  const o = addCheck(slot, key.hashId, message, cose.signatureAt(place));
+  o.kind = Kind.MESSAGE;
+  o.place = place;
+  o.first = cose.openedObject();
+  o.second = 0;
+  o.third = 0;
+}
+
+function addQuote(): void {
+  if (parsePublic(node.publicArea) != Code.NONE) return;
+  const attest = evidence.attest;
+  const whole = lenOf(attest) <= limits.attestBytes;
+  const rs = whole ? unverifiedEcdsa(attest, evidence.signature) : 0;
+  if (rs == 0) return;
+  const slot = findKey(ecdsaKind(), area.POINT);
+  if (slot == NO_SLOT || useWindow(slot) == 0) return;
+  const o = addCheck(slot, hashOf(area.schemeHash), attest, rs);
+  o.kind = Kind.QUOTE;
+  o.place = 0;
+  o.first = node.publicArea;
+  o.second = attest;
+  o.third = evidence.signature;
+}
+
+/** One more check, whose origin the caller fills in. */
+function addCheck(slot: u32, hashId: u32, message: Span, signature: Span): Origin {
+  const check = changetype<Check>(CHECKS + <usize>(count * 24));
+  check.slot = slot;
+  check.hashId = hashId;
+  check.message = keep(message);
+  check.messageBytes = lenOf(message);
+  check.signature = keep(signature);
+  check.signatureBytes = lenOf(signature);
+  return changetype<Origin>(ORIGINS + (<usize>(count++) << 5));
+}
+
+function keep(bytes: Span): usize {
+  const at = MESSAGES + <usize>used;
+  assert(lenOf(bytes) <= BYTES - used, "a case was counted");
+  memory.copy(at, ptrOf(bytes), lenOf(bytes));
+  used += (lenOf(bytes) + 15) & ~15;
+  return at;
+}
+
+function verifyAll(): void {
+  verifyChecks(CHECKS, count, ANSWERS);
+  for (let i: u32 = 0; i < count; i++) {
+    if (load<u8>(ANSWERS + i) == 0) continue;
+    const o = changetype<Origin>(ORIGINS + (<usize>i << 5));
+    ask(<Kind>o.kind, o.first, o.second, o.third);
+    keepVerified(o.place);
+    const slot = changetype<Check>(CHECKS + <usize>(i * 24)).slot;
+    noteSlot(slot, kindOf(slot), keyOf(slot));
+  }
+  count = 0;
+  used = 0;
+}
