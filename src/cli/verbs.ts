@@ -80,6 +80,10 @@ export const VERBS: { readonly [name: string]: Verb } = {
     summary: "show an IMA list and the PCRs that it replays to",
     load: () => import("./ima.ts"),
   },
+  checkquote: {
+    summary: "check a TPM quote from files, as tpm2_checkquote does",
+    load: () => import("./checkquote.ts"),
+  },
   replay: {
     summary: "decide a recorded case again",
     load: () => import("./replay.ts"),
