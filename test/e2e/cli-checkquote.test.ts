@@ -216,7 +216,17 @@ describe("what is not compared does not hold", () => {
     const files = { message: "none.msg", signature: "none.sig" };
     expect(await codeOf(ours("ecc", files))).toBe("environment.quote-selection");
     // tpm2_checkquote compares what it is given, and says nothing of the rest.
-    await tool("tpm2_checkquote", "-u", "ecc.pem", "-m", "none.msg", "-s", "none.sig", "-g", "sha256");
+    await tool(
+      "tpm2_checkquote",
+      "-u",
+      "ecc.pem",
+      "-m",
+      "none.msg",
+      "-s",
+      "none.sig",
+      "-g",
+      "sha256",
+    );
   });
 
   test("an answer of no bytes, no values: wrong usage", async () => {
