@@ -18,7 +18,9 @@ import { Fault } from "./codec/cbor";
 import { TPM_READER_BYTES, TpmReader } from "./codec/reader";
 import { FOUND, check, clearFindings, deny, first } from "./findings";
 import { Code, limits } from "./generated";
-import { judgeEventLog, judgeIma } from "./measure/quoted";
+import { judgeEventLog } from "./measure/quoted";
+import { judgeIma, proven, startWhole } from "./measure/quoted-ima";
+import { clearDenied, judgeImaRules } from "./policy/ima-rules";
 import { hasPcrFault, judgePcrs } from "./policy/pcr-rules";
 import { Policy, readPolicy } from "./policy/reference";
 import { hashOf } from "./tpm/algorithm";
@@ -124,7 +126,8 @@ function readFrame(frame: Span): void {
  * 6. The clock is safe; with a floor, the key lies in the endorsement hierarchy and no counter
  *   fell.
  * 7. The logs that were given replay to the quoted values; see measure/quoted.ts.
- * 8. The policy names PCRs, trusted ones, all of them covered, and each has an allowed value.
+ * 8. The policy's IMA rules allow every entry that the quote proves.
+ * 9. The policy names PCRs, trusted ones, all of them covered, and each has an allowed value.
  */
 export function appraiseQuote(frame: Span): void {
   memory.fill(APPRAISAL, 0, 8 + 256);
@@ -144,8 +147,9 @@ export function appraiseQuote(frame: Span): void {
     timely = judgeTime(keyed);
   }
   const booted = (logs & LOG_EVENTS) == 0 || judgeEventLog(eventLog, bound);
+  startWhole();
   const measured = (logs & LOG_IMA) == 0 || judgeIma(ima, bound);
-  const met = judgePolicy(bound, parsed && keyed);
+  const met = judgePolicy(bound, parsed && keyed, measured);
   memory.copy(APPRAISAL + 8, FOUND, 256);
   const explained = booted && measured;
   const holds = parsed && signed && bound && timely && explained && met && first == Code.NONE;
@@ -201,17 +205,24 @@ function judgeTime(keyed: bool): bool {
  * `bound`: the values can be compared. `timed`: the firmware version was read, and the key's place
  * is known.
  */
-function judgePolicy(bound: bool, timed: bool): bool {
+function judgePolicy(bound: bool, timed: bool, measured: bool): bool {
   if (rules == RULES_PCRS) return judgeRules(policy, bound);
   const sound = lenOf(policy) <= limits.policyBytes && readPolicy(POLICY, policy) == Fault.NONE;
   if (!check(sound, Code.POLICY_MALFORMED)) return false;
   check(!POLICY.hasEventLogRules, Code.ENVIRONMENT_EVENTLOG_UNSUPPORTED);
-  check(!POLICY.hasImaRules, Code.ENVIRONMENT_IMA_UNSUPPORTED);
+  judgeMeasured(measured);
   if (timed && POLICY.minimumFirmware != 0) {
     const endorsed = check(isEndorsed(), Code.ENVIRONMENT_CLOCK_OBFUSCATED);
     if (endorsed) note(judgeFirmware(POLICY.minimumFirmware));
   }
   return judgeRules(POLICY.pcrs, bound);
+}
+
+/** The policy's IMA rules, over a list that the quote proves. */
+function judgeMeasured(measured: bool): void {
+  clearDenied();
+  if (POLICY.ima == 0 || !check((logs & LOG_IMA) != 0, Code.ENVIRONMENT_IMA_MISSING)) return;
+  if (measured) judgeImaRules(POLICY.ima, ima, proven);
 }
 
 /** Without bound values, only what the rules alone are wrong in is recorded. */

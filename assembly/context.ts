@@ -34,8 +34,15 @@ export let clock: u64 = 0;
 export let firmwareVersion: u64 = 0;
 /** [[element digest, uses so far]], as it stands. */
 export let uses: Span = 0;
-/** The IMA prefix to resume from, as it stands; 0 if none. */
-export let resume: Span = 0;
+/** There is an IMA prefix to resume from: of this boot session, judged under these policies. */
+export let hasPrefix: bool = false;
+export let prefixResetCount: u64 = 0;
+export let prefixRestartCount: u64 = 0;
+/** A list of policy digests, as it stands. */
+export let prefixPolicies: Span = 0;
+export let prefixEntries: u64 = 0;
+/** A list of values of PCR 10, as it stands: the length of each says which bank it is of. */
+export let prefixValues: Span = 0;
 export let purpose: u32 = Purpose.START;
 /** Start: the parent's run id, or 0. Lease: the run's own id. */
 export let runId: Span = 0;
@@ -74,18 +81,22 @@ function readUses(r: Reader): Span {
   return r.since(start);
 }
 
-function readResume(r: Reader): Span {
-  const start = r.at;
-  if (r.nullable()) return 0;
+function readPrefix(r: Reader): void {
+  hasPrefix = !r.nullable();
+  if (!hasPrefix) return;
   r.array(5, 5);
-  r.uint(u32.MAX_VALUE);
-  r.uint(u32.MAX_VALUE);
+  prefixResetCount = r.uint(u32.MAX_VALUE);
+  prefixRestartCount = r.uint(u32.MAX_VALUE);
+  let start = r.at;
   const policies = r.array(1, limits.policies);
   for (let i: u32 = 0; i < policies; i++) r.digest();
-  r.uint();
+  prefixPolicies = r.since(start);
+  prefixEntries = r.uint();
+  r.require(prefixEntries != 0);
+  start = r.at;
   const values = r.array(1, 8);
   for (let i: u32 = 0; i < values; i++) r.bytes(20, 64);
-  return r.since(start);
+  prefixValues = r.since(start);
 }
 
 function readPurpose(r: Reader): void {
@@ -119,7 +130,7 @@ export function readContext(r: Reader): void {
     else if (i == 5) nonce = r.digest();
     else if (i == 6) readCounters(r);
     else if (i == 7) uses = readUses(r);
-    else if (i == 8) resume = readResume(r);
+    else if (i == 8) readPrefix(r);
     else readPurpose(r);
   }
 }

@@ -23,6 +23,7 @@ import { judgeEnvironment } from "./family/environment";
 import * as governance from "./family/governance";
 import { judgeGovernance } from "./family/governance";
 import { judgeIdentity, openIdentity } from "./family/identity";
+import * as ima from "./family/ima";
 import * as plane from "./family/plane";
 import { judgeResult } from "./family/plane";
 import * as policy from "./family/policy";
@@ -39,6 +40,9 @@ import { judgeLineage } from "./grant/lineage";
 import * as node from "./grant/node";
 import * as snapshot from "./grant/snapshot";
 import { openStatus } from "./grant/status";
+import { digestBytes } from "./hash/hash";
+import { provenValue } from "./measure/quoted-ima";
+import { clearDenied, deniedEntry } from "./policy/ima-rules";
 import { attest } from "./tpm/attest";
 import { count as policyCount, policyAt } from "./policy/reference";
 
@@ -61,6 +65,8 @@ namespace fact {
   export const REQUEST: u32 = 2;
   /** The quote is the node's, for this request: its counters may become floors. */
   export const COUNTERS: u32 = 4;
+  /** The quote proves IMA entries, and the policies allow them: what follows may continue them. */
+  export const IMA: u32 = 8;
 }
 
 /** The layout of the result; docs/abi.md describes it. */
@@ -101,8 +107,11 @@ const ELEMENTS_AT: u32 = 144 + 6 * 32 + 72;
 const ELEMENT_BYTES: u32 = 48;
 const POLICIES_AT: u32 = 144 + 6 * 32 + 72 + 5 * 48;
 const FOUND_AT: u32 = 144 + 6 * 32 + 72 + 5 * 48 + 8 * 32;
-export const RESULT_BYTES: u32 = 144 + 6 * 32 + 72 + 5 * 48 + 8 * 32 + 256;
-export const RESULT: usize = memory.data(144 + 6 * 32 + 72 + 5 * 48 + 8 * 32 + 256, 16);
+const IMA_AT: u32 = 144 + 6 * 32 + 72 + 5 * 48 + 8 * 32 + 256;
+const IMA_VALUES_AT: u32 = 144 + 6 * 32 + 72 + 5 * 48 + 8 * 32 + 256 + 24;
+const IMA_VALUE_BYTES: u32 = 64;
+export const RESULT_BYTES: u32 = 144 + 6 * 32 + 72 + 5 * 48 + 8 * 32 + 256 + 24 + 4 * 64;
+export const RESULT: usize = memory.data(144 + 6 * 32 + 72 + 5 * 48 + 8 * 32 + 256 + 24 + 4 * 64, 16);
 
 let explain: bool = false;
 
@@ -143,6 +152,7 @@ function begin(): void {
   assert(offsetof<Result>() == FIELDS_BYTES, "the layout that docs/abi.md describes");
   assert(<u32>FAMILIES == <u32>Family.INTERNAL + 1, "internal is the last family");
   memory.fill(RESULT, 0, RESULT_BYTES);
+  clearDenied();
   out().verdict = DENY;
   out().code = Code.INTERNAL_UNDECIDED;
   out().required = REQUIRED;
@@ -180,7 +190,10 @@ function judgeNode(): void {
     // An explanation comes here with a credential that nobody vouched for: its quote raises no
     // counters of the node.
     const vouched = (out().proven & BEFORE_QUOTE) == BEFORE_QUOTE;
-    if (vouched && environment.isBound) out().facts |= fact.COUNTERS;
+    if (vouched && environment.isBound) {
+      out().facts |= fact.COUNTERS;
+      if (ima.isJudged) out().facts |= fact.IMA;
+    }
   }
   if (goesOn() && hasRequest) settle(Family.REPLAY, judgeReplay());
   if (goesOn() && hasRequest) settle(Family.PLANE, judgePlane());
@@ -220,6 +233,8 @@ function report(bytes: Span): void {
   if (governance.raisesFloors) reportFloors();
   if (o.facts & fact.REQUEST) reportRequest(bytes);
   if (o.facts & fact.COUNTERS) reportCounters();
+  if (o.facts & fact.IMA) reportIma();
+  store<u64>(RESULT + IMA_AT, deniedEntry, 16);
 }
 
 /** The nth digest of the result. */
@@ -276,6 +291,19 @@ function reportCounters(): void {
   o.firmwareVersion = attest.firmwareVersion;
   o.akNameLength = lenOf(context.akName);
   memory.copy(RESULT + AK_NAME_AT, ptrOf(context.akName), lenOf(context.akName));
+}
+
+/** Entries proven and allowed, and the value of PCR 10 after them in each quoted bank, by hash. */
+function reportIma(): void {
+  store<u64>(RESULT + IMA_AT, ima.provenEntries());
+  let banks: u32 = 0;
+  for (let hash: u32 = 1; hash <= 4; hash++) {
+    const value = provenValue(hash);
+    if (value == 0) continue;
+    banks |= 1 << hash;
+    memory.copy(RESULT + IMA_VALUES_AT + (hash - 1) * IMA_VALUE_BYTES, value, digestBytes(hash));
+  }
+  store<u32>(RESULT + IMA_AT, banks, 8);
 }
 
 /** The only writer of allow. */

@@ -14,7 +14,7 @@ import { check, deny } from "../findings";
 import { Code, limits } from "../generated";
 import * as node from "../grant/node";
 import { HashId, hash } from "../hash/hash";
-import { judgeEventLog, judgeIma } from "../measure/quoted";
+import { judgeEventLog } from "../measure/quoted";
 import { hasPcrFault, judgePcrs } from "../policy/pcr-rules";
 import { count as policyCount, policyAt } from "../policy/reference";
 import { attest, parseAttest } from "../tpm/attest";
@@ -22,6 +22,7 @@ import { judgeCounters, judgeFirmware, judgeSafe } from "../tpm/clock";
 import { bindValues, parseSelection } from "../tpm/pcr";
 import { verifyQuote } from "../tpm/signature";
 import { hasKey } from "./identity";
+import { judgeMeasurements } from "./ima";
 
 /** The quote is the node's, for this request. */
 export let isBound: bool = false;
@@ -42,8 +43,7 @@ export function judgeEnvironment(hasPolicies: bool): bool {
   const valued = judgeValues();
   const timely = judgeTime();
   const logs = evidence.eventLog == 0 || judgeEventLog(evidence.eventLog, valued);
-  const resumed = !check(context.resume == 0, Code.ENVIRONMENT_IMA_UNSUPPORTED);
-  const lists = !resumed && (evidence.ima == 0 || judgeIma(evidence.ima, valued));
+  const lists = judgeMeasurements(valued, hasPolicies);
   if (!valued || !hasPolicies) return false;
   return judgeRules() && isBound && timely && logs && lists;
 }
@@ -120,7 +120,6 @@ function judgeRules(): bool {
   for (let i: u32 = 0; i < policyCount; i++) {
     const p = policyAt(i);
     holds = check(!p.hasEventLogRules, Code.ENVIRONMENT_EVENTLOG_UNSUPPORTED) && holds;
-    holds = check(!p.hasImaRules, Code.ENVIRONMENT_IMA_UNSUPPORTED) && holds;
     holds = judgePcrs(p.pcrs) == Code.NONE && holds;
     for (let code = Code.ENVIRONMENT_PCR_EMPTY; code <= Code.ENVIRONMENT_PCR_MISMATCH; code++) {
       if (hasPcrFault(code)) deny(code);

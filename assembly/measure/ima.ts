@@ -64,6 +64,7 @@ let bank: u32 = 0;
 export let storedBytes: u32 = 0;
 let storedHash: u32 = 0;
 let isZeroPadded: bool = false;
+let isSkipping: bool = false;
 let start: usize = 0;
 const READER = changetype<TpmReader>(memory.data(TPM_READER_BYTES, 8));
 
@@ -96,6 +97,7 @@ export function openIma(list: Span, hash: u32, stored: u32, padded: bool): bool 
   storedHash = hashOfBytes(storedBytes);
   assert(digestBytes(bank) != 0 && storedHash != 0);
   isZeroPadded = padded;
+  isSkipping = false;
   bytesLeft = 0;
   faultOffset = 0;
   isFaulty = lenOf(list) > limits.imaBytes;
@@ -126,6 +128,17 @@ function isName(name: Span): bool {
   return lenOf(name) != 0;
 }
 
+/** From here on entries are read and nothing is extended: what a quote does not prove needs no hash. */
+export function skipRest(): void {
+  isSkipping = true;
+}
+
+/** Opens a list to read its entries, without a replay. */
+export function openEntries(list: Span): void {
+  openIma(list, HashId.SHA1, 0, false);
+  skipRest();
+}
+
 /** Reads the next entry and extends its PCR; false behind the last complete one, and at a fault. */
 export function nextEntry(): bool {
   const r = READER;
@@ -153,7 +166,7 @@ export function nextEntry(): bool {
     return false;
   }
   entry.isViolation = memory.compare(entry.digest, ZEROS, storedBytes) == 0;
-  extend(bank, entry.pcr, extended());
+  if (!isSkipping) extend(bank, entry.pcr, extended());
   return true;
 }
 

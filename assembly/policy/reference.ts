@@ -15,6 +15,7 @@ import { Role } from "../grant/charter";
 import { claim } from "../grant/claims";
 import { elementAt } from "../grant/element";
 import * as snapshot from "../grant/snapshot";
+import { readImaRules } from "./ima-rules";
 
 @unmanaged
 export class Policy {
@@ -23,7 +24,8 @@ export class Policy {
   pcrs: Span;
   minimumFirmware: u64;
   hasEventLogRules: bool;
-  hasImaRules: bool;
+  /** The IMA rules as they stand; 0 if none. */
+  ima: Span;
   named: bool;
   digest: usize;
 }
@@ -82,7 +84,7 @@ export function readPolicy(p: Policy, payload: Span): Fault {
     else if (key == claim.POLICY_VERSION) r.uint();
     else if (key == claim.POLICY_PCRS) p.pcrs = readPcrs(r);
     else if (key == claim.POLICY_EVENT_LOG) p.hasEventLogRules = reserved(r);
-    else if (key == claim.POLICY_IMA) p.hasImaRules = reserved(r);
+    else if (key == claim.POLICY_IMA) p.ima = readImaRules(r);
     else if (key == claim.POLICY_FIRMWARE) p.minimumFirmware = r.u64();
     else r.fail(Fault.UNKNOWN);
     if (key == claim.AUD || key == claim.IAT) seen++;

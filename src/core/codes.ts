@@ -336,10 +336,6 @@ export const CODES = {
     "A policy has rules over the boot event log; this version judges PCR values only.",
     "Activate policies without event-log rules.",
   ),
-  "environment.ima-unsupported": row(
-    "A policy has rules over the IMA list, or a list continues another; neither is judged yet.",
-    "Activate policies without IMA rules, and present whole lists.",
-  ),
   "environment.eventlog-malformed": row("The boot event log does not parse.", AGENT),
   "environment.eventlog-uncovered": row(
     "No quoted PCR was extended by an event of the boot event log: nothing was compared with it.",
@@ -352,6 +348,14 @@ export const CODES = {
   "environment.eventlog-mismatch": row(
     "The boot event log does not replay to a quoted PCR.",
     "Present the log of this very boot; if it is, treat the machine as changed.",
+  ),
+  "environment.ima-missing": row(
+    "A policy has rules over the IMA list, and there is no list.",
+    "Boot with an IMA policy (`ima_policy=tcb`), and let the agent read the list.",
+  ),
+  "environment.ima-resume": row(
+    "The IMA list continues one of another boot, of other policies or of other PCR banks.",
+    "Present the whole list of this boot.",
   ),
   "environment.ima-malformed": row("The IMA list does not parse.", AGENT),
   "environment.ima-incomplete": retry("The IMA list ends in the middle of an entry.", AGENT),
@@ -374,6 +378,26 @@ export const CODES = {
   "environment.ima-violation": row(
     "A file changed while IMA measured it: the list cannot say what was used.",
     "Find out which file (`portcullis ima` names it), and restart the machine.",
+  ),
+  "environment.ima-template": row(
+    "An entry of the IMA list is of a template that is not judged, or not of its template's form.",
+    "Boot with a template of the kernel's own (`ima_template=ima-sig`).",
+  ),
+  "environment.ima-aggregate": row(
+    "The IMA list does not begin with the boot_aggregate of the quoted PCRs.",
+    "Quote PCR 0 to 9 as well; if they are, treat the list as another machine's.",
+  ),
+  "environment.ima-file": row(
+    "A file was executed, loaded or read that no IMA rule of a policy allows.",
+    "Find out which (`portcullis ima`); add it to the policy, or treat the machine as changed.",
+  ),
+  "environment.ima-signature": row(
+    "A file's IMA signature is by no key of a policy, or wrong, and no other rule allows the file.",
+    "Find out which (`portcullis ima`); sign it with a key of the policy, or list it.",
+  ),
+  "environment.ima-buffer": row(
+    "A key, command line or other buffer was measured that no IMA rule of a policy allows.",
+    "Find out which (`portcullis ima`); add it to the policy, or treat the machine as changed.",
   ),
   "environment.pcr-empty": row(
     "The policy names no PCR: nothing would be compared.",

@@ -43,6 +43,17 @@ export interface VerifiedCounters {
   readonly firmwareVersion: bigint;
 }
 
+/**
+ * The IMA entries of this boot that the quote proves and every policy allows, and the value of PCR
+ * 10 after them. The next list may begin behind them, in the same boot session, under the policies
+ * of the request.
+ */
+export interface VerifiedIma {
+  readonly entries: number;
+  /** One for each quoted bank, by the length of its digests. */
+  readonly values: readonly Uint8Array[];
+}
+
 /** What the core read of the request; whether it is allowed is the verdict's word alone. */
 export interface ReadRequest {
   readonly role: "gate" | "plane";
@@ -70,6 +81,7 @@ interface Common {
   readonly evidenceDigest: Uint8Array | null;
   readonly floors: VerifiedFloors | null;
   readonly counters: VerifiedCounters | null;
+  readonly ima: VerifiedIma | null;
 }
 
 export interface Denied extends Common {
@@ -77,6 +89,8 @@ export interface Denied extends Common {
   readonly code: Code;
   /** The codes in the order of the table; all of them where an explanation was asked for. */
   readonly codes: readonly Code[];
+  /** Index of the IMA entry that a policy denies, counted from the boot's first; null if none. */
+  readonly deniedImaEntry: number | null;
   readonly request: ReadRequest | null;
 }
 
@@ -105,13 +119,20 @@ const ALLOW = 0x86919a9b;
 const FACT_FLOORS = 1;
 const FACT_REQUEST = 2;
 const FACT_COUNTERS = 4;
+const FACT_IMA = 8;
 const DIGESTS_AT = 144;
 const AK_NAME_AT = DIGESTS_AT + 6 * 32;
 const ELEMENTS_AT = AK_NAME_AT + 72;
 const ELEMENT_BYTES = 48;
 const POLICIES_AT = ELEMENTS_AT + 5 * ELEMENT_BYTES;
 const FOUND_AT = POLICIES_AT + 8 * 32;
-const RESULT_BYTES = FOUND_AT + 256;
+const IMA_AT = FOUND_AT + 256;
+const IMA_BANKS_AT = IMA_AT + 8;
+const IMA_DENIED_AT = IMA_AT + 16;
+const IMA_VALUES_AT = IMA_AT + 24;
+/** Bytes of a digest, by number of the hash. */
+const HASH_BYTES = [20, 32, 48, 64] as const;
+const RESULT_BYTES = IMA_VALUES_AT + HASH_BYTES.length * 64;
 
 /** Every family but `internal`. */
 export const REQUIRED = (1 << (FAMILIES.length - 1)) - 1;
@@ -168,6 +189,7 @@ export function readVerdict(core: Exports, caseBytes: Uint8Array): Verdict {
     evidenceDigest: facts & FACT_REQUEST ? r.digest(5) : null,
     floors: facts & FACT_FLOORS ? readFloors(r) : null,
     counters: facts & FACT_COUNTERS ? readCounters(r) : null,
+    ima: facts & FACT_IMA ? readIma(r) : null,
   };
   const request = facts & FACT_REQUEST ? readRequest(r, caseBytes) : null;
   const complete = proven === REQUIRED && r.word(3) === REQUIRED && r.word(1) === 0;
@@ -187,6 +209,7 @@ export function readVerdict(core: Exports, caseBytes: Uint8Array): Verdict {
     allow: false,
     code: code ?? "internal.undecided",
     codes: Object.freeze(readCodes(r, code ?? "internal.undecided")),
+    deniedImaEntry: r.longAt(IMA_DENIED_AT) === 0 ? null : r.longAt(IMA_DENIED_AT) - 1,
     request,
     ...common,
   });
@@ -204,6 +227,8 @@ export function denied(code: Code): Denied {
     evidenceDigest: null,
     floors: null,
     counters: null,
+    ima: null,
+    deniedImaEntry: null,
     request: null,
   });
 }
@@ -252,6 +277,14 @@ function readCounters(r: Result): VerifiedCounters {
     clock: r.long(6),
     firmwareVersion: r.long(7),
   });
+}
+
+function readIma(r: Result): VerifiedIma {
+  const banks = r.longAt(IMA_BANKS_AT);
+  const values = HASH_BYTES.flatMap((bytes, i) =>
+    (banks >> (i + 1)) & 1 ? [r.slice(IMA_VALUES_AT + i * 64, bytes)] : [],
+  );
+  return Object.freeze({ entries: r.longAt(IMA_AT), values: Object.freeze(values) });
 }
 
 function readRequest(r: Result, caseBytes: Uint8Array): ReadRequest {

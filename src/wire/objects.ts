@@ -14,6 +14,7 @@ export type { CoseKey } from "./shapes.ts";
 export type Charter = Claims<"charter">;
 export type Snapshot = Claims<"snapshot">;
 export type ReferencePolicy = Claims<"policy">;
+export type { ImaRules } from "./ima-shapes.ts";
 export type Grant = Claims<"grant">;
 export type Link = Claims<"link">;
 export type Scope = Grant["scope"];

@@ -6,6 +6,7 @@
 import { LIMITS } from "../limits.ts";
 import { type CborValue, isMap } from "./cbor.ts";
 import { COSE_SIGN, COSE_SIGN1 } from "./cose.ts";
+import { imaRules } from "./ima-shapes.ts";
 import {
   allOptional,
   byBytes,
@@ -147,7 +148,7 @@ const policy = claims({
   version: required(-70501, uint()),
   pcrs: required(-70502, banks),
   eventLog: optional(-70503, reserved),
-  ima: optional(-70504, reserved),
+  ima: optional(-70504, imaRules),
   firmwareVersionMin: optional(-70505, u64),
 });
 
@@ -351,7 +352,7 @@ const context = claims({
         resetCount: uint(0, 2 ** 32 - 1),
         restartCount: uint(0, 2 ** 32 - 1),
         policies: list(digest, { min: 1, max: LIMITS.policies }),
-        entries: uint(),
+        entries: uint(1),
         values: list(bytes({ min: 20, max: 64 }), { min: 1, max: 8 }),
       }),
     ),

@@ -46,17 +46,15 @@ const ec2 = <const C extends { readonly [curve: string]: number }>(curve: C, wid
   });
 const curveOf = (value: CborValue): CborValue | undefined =>
   isMap(value) ? value.get(-1) : undefined;
-const publicKey = either(
-  okp,
-  either(ec2({ "P-256": 1 }, 32), ec2({ "P-384": 2 }, 48), {
-    isA: (value) => value.crv === "P-256",
-    wireA: (value) => curveOf(value) === 1,
-  }),
-  {
-    isA: (value) => value.kty === "OKP",
-    wireA: (value) => isMap(value) && value.get(1) === 1,
-  },
-);
+/** An EC key, P-256 or P-384. */
+export const ec2Key = either(ec2({ "P-256": 1 }, 32), ec2({ "P-384": 2 }, 48), {
+  isA: (value) => value.crv === "P-256",
+  wireA: (value) => curveOf(value) === 1,
+});
+const publicKey = either(okp, ec2Key, {
+  isA: (value) => value.kty === "OKP",
+  wireA: (value) => isMap(value) && value.get(1) === 1,
+});
 /** A public COSE_Key: Ed25519, P-256 or P-384, coordinates at their full width. */
 export type CoseKey = Of<typeof publicKey>;
 

@@ -7,6 +7,8 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { CODE_LIST, FAMILIES, loadCore, type Verdict } from "../../src/core/index.ts";
 import { denialCase } from "../support/denials.ts";
+import { imaCase, pcr10 } from "../support/ima-cases.ts";
+import { ngEntry } from "../support/ima-lists.ts";
 import { root, snippetOf, tableOf } from "../support/snippets.ts";
 import { makeWorld } from "../support/world.ts";
 
@@ -93,7 +95,7 @@ describe("the layout of the result", () => {
       expect(at, field).toBe(end);
       end = at + bytes;
     }
-    expect(end).toBe(1160);
+    expect(end).toBe(1440);
   });
 
   /** The documented fields of a result, as numbers or bytes. */
@@ -144,6 +146,10 @@ describe("the layout of the result", () => {
       snapshotDigest: floors.snapshotDigest,
       evidenceDigest,
       found: new Uint8Array(256),
+      imaEntries: 0n,
+      imaBanks: 0n,
+      imaDenied: 0n,
+      imaValue: new Uint8Array(256),
     };
   }
 
@@ -162,6 +168,26 @@ describe("the layout of the result", () => {
     expect(start(akName, counters.akName.length)).toEqual(counters.akName);
     expect(start(element, 32)).toEqual(request.elements[0]?.digest);
     expect(start(policy, 32)).toEqual(request.policies[0]);
+  });
+
+  test("tells what the quote proved of an IMA list, and which entry a policy denies", async () => {
+    const host = makeHost(wasmOf("simd"), CODE_LIST);
+    const listed = [ngEntry("/bin/a"), ngEntry("/bin/b")];
+    const { facts, imaEntries, imaBanks, imaDenied, imaValue } = read(
+      host(await world.caseBytes(imaCase(listed))).result,
+    );
+    expect([facts, imaEntries, imaBanks, imaDenied]).toEqual([15, 2n, 4n, 0n]);
+    const values = new Uint8Array(256);
+    values.set(pcr10(listed), 64);
+    expect(imaValue).toEqual(values);
+    const more = imaCase([...listed, ngEntry("/tmp/x")]);
+    const denied = read(host(await world.caseBytes(more)).result);
+    expect([denied.facts, denied.imaEntries, denied.imaBanks, denied.imaDenied]).toEqual([
+      7,
+      0n,
+      0n,
+      3n,
+    ]);
   });
 
   test("a denial names its code and its place among those found", async () => {

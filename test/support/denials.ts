@@ -9,6 +9,8 @@ import { type Signer, thumbprint } from "../../src/wire/keys.ts";
 import type { Link } from "../../src/wire/objects.ts";
 import { chain } from "./chains.ts";
 import { DAY, HOUR, NOW, PCRS, text } from "./domain.ts";
+import { bufferEntry, IMA_KEY, imaCase, signedEntry } from "./ima-cases.ts";
+import { ngEntry } from "./ima-lists.ts";
 import { seeded } from "./keys.ts";
 import type { CaseOverrides, World } from "./world.ts";
 
@@ -202,9 +204,15 @@ export const DENIALS: { readonly [code in Code]?: Make } = {
   "environment.eventlog-unsupported": () => ({
     edit: { claims: { policy: (map) => map.set(-70503, Uint8Array.of(1)) } },
   }),
-  "environment.ima-unsupported": () => ({
-    edit: { claims: { policy: (map) => map.set(-70504, Uint8Array.of(1)) } },
-  }),
+  "environment.ima-missing": () => imaCase([], { list: null }),
+  "environment.ima-resume": () =>
+    imaCase([ngEntry("/bin/a")], { prefix: [ngEntry("/bin/a")], prefixed: { resetCount: 4 } }),
+  "environment.ima-template": () => imaCase([{ ...ngEntry("/bin/a"), template: "ima-new" }]),
+  "environment.ima-aggregate": () => imaCase([ngEntry("/bin/a")], { aggregate: true }),
+  "environment.ima-file": () => imaCase([ngEntry("/bin/unlisted")]),
+  "environment.ima-signature": () =>
+    imaCase([signedEntry("/bin/unlisted", new Uint8Array(8).fill(3))], { keys: [IMA_KEY] }),
+  "environment.ima-buffer": () => imaCase([bufferEntry(".ima")]),
   "environment.pcr-empty": () => ({ edit: pcrs(new Map()) }),
   "environment.pcr-untrusted": () => ({
     edit: pcrs(new Map([[0x0b, new Map([[16, [seeded("debug")]]])]])),

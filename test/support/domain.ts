@@ -267,3 +267,16 @@ export class Domain {
     };
   }
 }
+
+/** The snapshot's active policies: what was made of these claims, by name. */
+export function activeOf(
+  claims: readonly ReferencePolicy[],
+  made: readonly { readonly digest: Uint8Array }[],
+) {
+  const active = new Map<string, Uint8Array[]>();
+  claims.forEach((policy, i) => {
+    const digest = made[i]?.digest;
+    if (digest) active.set(policy.name, [...(active.get(policy.name) ?? []), digest]);
+  });
+  return active;
+}

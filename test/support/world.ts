@@ -54,7 +54,7 @@ import {
   type SoftwareAk,
   softwareAk,
 } from "./ak.ts";
-import { CLOCK, countersOf, DOMAIN, Domain, NOW, PCRS, type Signers } from "./domain.ts";
+import { activeOf, CLOCK, countersOf, DOMAIN, Domain, NOW, PCRS, type Signers } from "./domain.ts";
 import { seeded } from "./keys.ts";
 
 type BytesEdit = (bytes: Uint8Array) => Uint8Array;
@@ -114,6 +114,10 @@ export interface CaseOverrides {
   readonly purpose?: "start" | "lease";
   /** Start: the parent's run. Lease: the run. */
   readonly run?: Uint8Array | null;
+  readonly ima?: Uint8Array | null;
+  /** What the IMA list continues: of this boot and these policies unless told. */
+  readonly imaPrefix?: Partial<NonNullable<Context["ima"]>> &
+    Pick<NonNullable<Context["ima"]>, "entries" | "values">;
   /** Uses claimed so far. */
   readonly uses?: number;
   readonly edit?: Edits;
@@ -321,7 +325,7 @@ export class World extends Domain {
         },
         pcrs: quote.values,
         eventLog: null,
-        ima: null,
+        ima: o.ima ?? null,
       },
       purpose: o.purpose ?? "start",
       run: o.run ?? null,
@@ -358,7 +362,13 @@ export class World extends Domain {
       nonce: role === "plane" ? this.planeNonce : this.gateNonce,
       node: { name: this.ak.name, counters: { ...countersOf(CLOCK), clock: CLOCK.clock - 500n } },
       uses: parts.chain.map(({ digest }) => ({ element: digest, count: o.uses ?? 0 })),
-      ima: null,
+      ima: o.imaPrefix
+        ? {
+            ...countersOf(CLOCK),
+            policies: parts.policies.map(({ digest }) => digest),
+            ...o.imaPrefix,
+          }
+        : null,
       purpose:
         o.purpose === "lease"
           ? {
@@ -371,15 +381,6 @@ export class World extends Domain {
       ...o.context,
     };
   }
-}
-
-function activeOf(claims: readonly ReferencePolicy[], made: readonly Made[]) {
-  const active = new Map<string, Uint8Array[]>();
-  claims.forEach((policy, i) => {
-    const digest = made[i]?.digest;
-    if (digest) active.set(policy.name, [...(active.get(policy.name) ?? []), digest]);
-  });
-  return active;
 }
 
 /** The requests under one quote, in order, this one among them. */
