@@ -16,6 +16,7 @@ export async function caseAround(
   const held = {
     floors,
     counters: null,
+    ima: null,
     uses: await usesOf(subject.elements),
     nonce: new Uint8Array(32),
     nowSeconds: nowSeconds(),

@@ -3,7 +3,7 @@
  * /var/lib/portcullis for root and ~/.local/share/portcullis for others. The folder is private
  * (0700), and refused if wider.
  *
- *     config.yaml   what never changes: `origin` of the audit log, `tpm` address
+ *     config.yaml   what never changes: `origin` of the audit log, `tpm` address, `ima` list
  *     keys/ charters/ snapshots/ policies/ grants/ nodes/    see src/domain/layout.ts
  *     node/         this machine as a node, by `portcullis enroll`; see node-files.ts
  *     state.db      ledger, floors and audit log (src/store)
@@ -29,6 +29,8 @@ export interface Config {
   readonly origin: string;
   /** The TPM's address as src/tpm/uri.ts reads it; null leaves the choice to the TPM layer. */
   readonly tpm: string | null;
+  /** The IMA list in its binary form; null: where the kernel has it. */
+  readonly ima: string | null;
 }
 
 /**
@@ -75,7 +77,7 @@ export function requireHome(home: Home): Home {
   );
 }
 
-const NAMES = ["origin", "tpm"] as const;
+const NAMES = ["origin", "tpm", "ima"] as const;
 const LINE = /^([a-z][a-z-]*):[ \t]+(\S.*?)[ \t]*$/;
 const CONFIG_BYTES_MAX = 65_536;
 
@@ -103,7 +105,7 @@ export function readConfig(home: Home): Config {
   }
   const origin = found.get("origin");
   if (origin === undefined) throw new UsageError(`${home.config} lacks \`origin\`.`);
-  return { origin, tpm: found.get("tpm") ?? null };
+  return { origin, tpm: found.get("tpm") ?? null, ima: found.get("ima") ?? null };
 }
 
 function textOf(path: string): string {
@@ -127,9 +129,10 @@ function plain(value: string, at: string): string {
 }
 
 /** The text of config.yaml. */
-export function formatConfig({ origin, tpm }: Config): string {
+export function formatConfig({ origin, tpm, ima }: Config): string {
   const lines = ["# Portcullis: what never changes about this home.", `origin: ${quoted(origin)}`];
   if (tpm !== null) lines.push(`tpm: ${quoted(tpm)}`);
+  if (ima !== null) lines.push(`ima: ${quoted(ima)}`);
   return `${lines.join("\n")}\n`;
 }
 

@@ -170,7 +170,7 @@ async function run(session: Session, options: Options, words: string[]): Promise
   if (!/^[^\s+\p{Cc}]+$/u.test(origin)) {
     throw new UsageError(`--origin: "${origin}" cannot name a log: no spaces, no "+".`);
   }
-  const config = formatConfig({ origin, tpm: options.tpm ?? null });
+  const config = formatConfig({ origin, tpm: options.tpm ?? null, ima: null });
   await clearing(home, () => writeHome(home, draft, config));
   const charterDigest = hex(draft.charterDigest);
   const snapshotExpires = isoTime(now + plan.bounds.snapshotSeconds);

@@ -52,7 +52,7 @@ export function tpmAddress(config: Config, option: string | undefined): string {
 }
 
 /** What a policy reads; the rest of it does not matter for the choice of what to quote. */
-export type ReadPolicy = Pick<ReferencePolicy, "pcrs">;
+export type ReadPolicy = Pick<ReferencePolicy, "pcrs" | "ima">;
 
 /** Throws StoreError, WireError, PrivateError or UsageError where the state cannot be opened. */
 export async function openMachine(
@@ -72,7 +72,7 @@ export async function openMachine(
     store,
     journal,
     cases: new CaseFolder(home.cases),
-    evidence: tpmEvidence(home, tpmAddress(config, tpm), policies, store),
+    evidence: tpmEvidence(home, tpmAddress(config, tpm), policies, store, config.ima ?? undefined),
     counter: tpmCounter(home, tpmAddress(config, tpm), store),
     coreDigest,
   });
@@ -99,11 +99,22 @@ export async function pinnedNumber(home: Home): Promise<number> {
 /** TPM_ALG_ID of the banks, by the names of the wire format. */
 const BANKS = { sha1: 0x0004, sha256: 0x000b, sha384: 0x000c, sha512: 0x000d } as const;
 
-/** What to quote: every PCR that a policy reads; PCR 0 to 7 where none says. */
+/** Where IMA extends. */
+const PCR_IMA = 10;
+/** The PCRs of a boot, which boot_aggregate is over. */
+const BOOT = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
+
+/**
+ * What to quote: every PCR that a policy reads; PCR 0 to 7 where none says. IMA rules read PCR 10,
+ * and those of the boot for its aggregate, in every bank that is quoted anyway.
+ */
 function selectionOf(policies: readonly ReadPolicy[]) {
+  const measured = policies.some(({ ima }) => ima !== undefined) ? [PCR_IMA] : [];
+  const booted = policies.some(({ ima }) => ima?.aggregate === true) ? BOOT : [];
   const wanted = Object.entries(BANKS).map(([bank, hash]) => {
     const maps = policies.map(({ pcrs }) => pcrs[bank as keyof typeof BANKS]);
-    const pcrs = new Set(maps.flatMap((map) => [...(map?.keys() ?? [])]));
+    const read = maps.flatMap((map) => [...(map?.keys() ?? [])]);
+    const pcrs = new Set(read.length === 0 ? [] : [...read, ...measured, ...booted]);
     return { hash, pcrs: [...pcrs].sort((a, b) => a - b) };
   });
   const selection = wanted.filter(({ pcrs }) => pcrs.length > 0);
@@ -130,16 +141,19 @@ export function tpmEvidence(
   tpm: string,
   policies: readonly ReadPolicy[],
   store: StoreReader,
+  imaList?: string,
 ): EvidenceSource {
+  const measured = policies.some(({ ima }) => ima !== undefined);
   return {
     attest: async (request) => {
-      const { openAgent } = await import("../agent/index.ts");
+      const { openAgent, readImaList } = await import("../agent/index.ts");
       await using agent = await openAgent({ tpm, akFile: nodeFiles(home).ak });
       const quoted = await agent.quote(merkleRoot([request]), selectionOf(policies));
       const { attest, signature, values } = quoted;
+      const ima = measured ? await readImaList(imaList) : null;
       const anchor = await store.anchor();
       const counter = anchor && { counter: await agent.counter(anchor) };
-      return { attest, signature, index: 0, size: 1, path: [], pcrs: values, ...counter };
+      return { attest, signature, index: 0, size: 1, path: [], pcrs: values, ima, ...counter };
     },
   };
 }

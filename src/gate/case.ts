@@ -4,10 +4,12 @@
  * denies it for what it is.
  */
 import { LIMITS } from "../limits.ts";
-import type { Counters, Floors } from "../store/contract.ts";
-import { jobDigest, requestDigest } from "../wire/digests.ts";
+import type { Counters, Floors, ImaPrefix } from "../store/contract.ts";
+import { parseCose } from "../wire/cose.ts";
+import { jobDigest, objectDigest, requestDigest } from "../wire/digests.ts";
 import { encodePlain, parseSigned } from "../wire/objects.ts";
 import type { AttestedRequest, Materials } from "./evidence.ts";
+import { skipEntries } from "./ima-list.ts";
 
 const ZERO_DIGEST = new Uint8Array(32);
 /** A Name that no TPM gives: algorithm 0. */
@@ -27,6 +29,8 @@ export interface UnverifiedSubject {
   readonly heldByKey: boolean;
   /** The run that this one says it was started by. */
   readonly parentRun: Uint8Array | null;
+  /** Digests of the policies; null where one does not parse, or there is none. */
+  readonly policies: readonly Uint8Array[] | null;
 }
 
 function attempt<T>(read: () => T): T | null {
@@ -42,6 +46,12 @@ function attempt<T>(read: () => T): T | null {
 const parseElement = (bytes: Uint8Array, place: number) =>
   attempt(() => parseSigned(place === 0 ? "grant" : "link", bytes));
 
+/** Without its claims: a list of allowed files has thousands of them. */
+function policyDigest(bytes: Uint8Array): Uint8Array {
+  const { body, payload } = parseCose(bytes);
+  return objectDigest("policy", { body, payload });
+}
+
 export function parseSubject(
   materials: Materials,
   parentRun: Uint8Array | null,
@@ -56,6 +66,8 @@ export function parseSubject(
     snapshotDigest: attempt(() => parseSigned("snapshot", materials.snapshot).digest),
     heldByKey: cnf !== undefined && "key" in cnf,
     parentRun,
+    policies:
+      materials.policies.length === 0 ? null : attempt(() => materials.policies.map(policyDigest)),
   };
 }
 
@@ -63,6 +75,8 @@ export function parseSubject(
 export interface Held {
   readonly floors: Floors;
   readonly counters: Counters | null;
+  /** What was proven of this machine's IMA list, under the subject's policies. */
+  readonly ima: ImaPrefix | null;
   readonly uses: readonly number[];
   readonly nonce: Uint8Array;
   readonly nowSeconds: number;
@@ -104,6 +118,15 @@ const NO_QUOTE: AttestedRequest = {
   pcrs: [],
 };
 
+/** The list behind what was proven before; the whole list where it is shorter than that. */
+function resume(list: Uint8Array | null, prefix: ImaPrefix | null) {
+  const at = list && prefix && skipEntries(list, prefix.entries);
+  // A byte beyond the bound is enough for the core to see that it is too long.
+  const most = LIMITS.imaBytes + 1;
+  if (list === null || at === null) return { list: list?.subarray(0, most) ?? null, prefix: null };
+  return { list: list.subarray(at, at + most), prefix };
+}
+
 /** Encodes the case. Throws WireError `wire.shape` where a file is larger than any case may be. */
 export function encodeCase(
   subject: UnverifiedSubject,
@@ -114,7 +137,8 @@ export function encodeCase(
   proof: Uint8Array | null,
 ): Uint8Array {
   const { floors } = held;
-  const { attest, signature, index, size, path, pcrs } = attested ?? NO_QUOTE;
+  const { attest, signature, index, size, path, pcrs, ima: list = null } = attested ?? NO_QUOTE;
+  const ima = resume(list, held.ima);
   return encodePlain("case", {
     version: 1,
     context: {
@@ -130,7 +154,7 @@ export function encodeCase(
       nonce: held.nonce,
       node: { name: subject.akName, counters: held.counters },
       uses: subject.elements.map((element, i) => ({ element, count: held.uses[i] ?? 0 })),
-      ima: null,
+      ima: ima.prefix && { ...ima.prefix, policies: subject.policies ?? [] },
       purpose: { kind: "start", parentRun: held.parentRun },
     },
     evidence: {
@@ -147,7 +171,7 @@ export function encodeCase(
         slot: { attest, signature, index, size, path },
         pcrs,
         eventLog: null,
-        ima: null,
+        ima: ima.list,
       },
       purpose: "start",
       run: subject.parentRun,

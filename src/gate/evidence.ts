@@ -29,6 +29,8 @@ export interface AttestedRequest {
   readonly pcrs: readonly Uint8Array[];
   /** The counter that guards the state, as the enrolled key certifies it; absent where none does. */
   readonly counter?: bigint;
+  /** The whole IMA list of this boot, read after the quote; null or absent where there is none. */
+  readonly ima?: Uint8Array | null;
 }
 
 /** Gives quotes; src/agent is one. */

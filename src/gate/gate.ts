@@ -38,6 +38,7 @@ import { codeOfFailure, EvidenceFailure, EvidenceTimeout } from "./refusal.ts";
  * Longest wait for a quote: what is left of the nonce's 10 seconds must suffice to claim and start.
  */
 const EVIDENCE_SECONDS_MAX = 8;
+const IMA_CODES = "environment.ima-";
 const NO_PIN = "No charter is pinned: `portcullis init` or a restore sets it.";
 
 export interface GateParts {
@@ -150,8 +151,16 @@ export class Gate {
       }
       const proof =
         request && subject.heldByKey && asked.prover ? await asked.prover(request) : null;
-      caseBytes = encodeCase(subject, held, asked.materials, job, attested, proof);
-      const verdict = this.#parts.core.decide(caseBytes);
+      const encode = (from: Held): Uint8Array =>
+        encodeCase(subject, from, asked.materials, job, attested, proof);
+      caseBytes = encode(held);
+      let verdict = this.#parts.core.decide(caseBytes);
+      if (held.ima !== null && verdict.code?.startsWith(IMA_CODES)) {
+        // Another boot, other banks, or a list that lost its beginning: the whole list is judged
+        // instead, by the same core, behind the same quote.
+        caseBytes = encode({ ...held, ima: null });
+        verdict = this.#parts.core.decide(caseBytes);
+      }
       if (isAllowed(verdict)) {
         const leftMs = (verdict.request.expires - held.nowSeconds) * 1000;
         const deadlineMs = startMs + Math.min(leftMs, LIMITS.nonceSeconds * 1000);
@@ -172,6 +181,7 @@ export class Gate {
     return {
       floors,
       counters: await store.counters(subject.akName),
+      ima: subject.policies && (await store.imaPrefix(subject.akName, subject.policies)),
       uses: await store.uses(subject.elements),
       nonce: randomBytes(32),
       nowSeconds: nowSeconds(),
@@ -362,7 +372,8 @@ function exitOf(outcome: Outcome | null): Leaf["exit"] {
 }
 
 /** Floors and counters that the core itself verified; null where it verified no snapshot. */
-function provenBy({ floors, counters }: Verdict, seenSeconds: number): Proven | null {
+function provenBy(verdict: Verdict, seenSeconds: number): Proven | null {
+  const { floors, counters, ima, request } = verdict;
   if (floors === null) return null;
   return {
     floors: {
@@ -372,7 +383,12 @@ function provenBy({ floors, counters }: Verdict, seenSeconds: number): Proven | 
       snapshotDigest: floors.snapshotDigest,
       timeSeconds: floors.signedTime,
     },
-    counters: counters && { akName: counters.akName, values: counters, seenSeconds },
+    counters: counters && {
+      akName: counters.akName,
+      values: counters,
+      seenSeconds,
+      ima: ima && request && { policies: request.policies, ...ima },
+    },
   };
 }
 

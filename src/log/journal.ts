@@ -40,6 +40,12 @@ export interface ProvenCounters {
   readonly values: Counters;
   /** This machine's time when it quoted, seconds since 1970. */
   readonly seenSeconds: number;
+  /** What the IMA list has proven in the same boot session, and by which policies. */
+  readonly ima?: {
+    readonly policies: readonly Uint8Array[];
+    readonly entries: number;
+    readonly values: readonly Uint8Array[];
+  } | null;
 }
 
 export interface Claim {
@@ -242,9 +248,13 @@ async function raise(
 ): Promise<void> {
   if ((await transaction.raiseFloors(floors)) !== "raised") refuse("ledger.floors");
   if (counters === null) return;
-  const { akName, values, seenSeconds } = counters;
+  const { akName, values, seenSeconds, ima } = counters;
   const raised = await transaction.raiseCounters(akName, values, seenSeconds);
   if (raised !== "raised") refuse(raised === "slow" ? "ledger.clock" : "ledger.counters");
+  if (!ima) return;
+  const { resetCount, restartCount } = values;
+  const prefix = { resetCount, restartCount, entries: ima.entries, values: ima.values };
+  await transaction.raiseImaPrefix(akName, ima.policies, prefix);
 }
 
 /**

@@ -83,6 +83,19 @@ export interface Anchor {
   readonly size: number;
 }
 
+/**
+ * What was proven of one machine's IMA list, under one set of policies: the next list may begin
+ * behind it, in the same boot session.
+ */
+export interface ImaPrefix {
+  readonly resetCount: number;
+  readonly restartCount: number;
+  /** 1 or more, from the boot's first on. */
+  readonly entries: number;
+  /** PCR 10 after them: one value for each quoted bank, of 20, 32, 48 or 64 bytes. */
+  readonly values: readonly Uint8Array[];
+}
+
 /** One element of the chain whose use is claimed. */
 export interface ElementUse {
   /** Element digest, 32 bytes. */
@@ -147,6 +160,11 @@ export interface StoreReader {
   counters(akName: Uint8Array): Promise<Counters | null>;
   /** Null where no counter guards this state. */
   anchor(): Promise<Anchor | null>;
+  /**
+   * The prefix last proven for this key under exactly these policies (digests, in any order); null
+   * where there is none.
+   */
+  imaPrefix(akName: Uint8Array, policies: readonly Uint8Array[]): Promise<ImaPrefix | null>;
   /** Uses so far, in the order asked; 0 for an element never claimed. */
   uses(digests: readonly Uint8Array[]): Promise<number[]>;
   /** In the order in which they were opened. */
@@ -176,7 +194,20 @@ export interface Transaction extends StoreReader {
    * quoted later and committed first. `seenSeconds` is this machine's time of the quote.
    */
   raiseCounters(akName: Uint8Array, counters: Counters, seenSeconds: number): Promise<Raise>;
-  /** Replaces them, also downward. For enrollment only, where TPM2_Clear has zeroed them. */
+  /**
+   * Keeps a prefix: only one of more entries replaces another of the same boot session and
+   * policies. One of another session than the key's counters is not kept, and a later session drops
+   * those of all earlier ones, under any policies.
+   */
+  raiseImaPrefix(
+    akName: Uint8Array,
+    policies: readonly Uint8Array[],
+    prefix: ImaPrefix,
+  ): Promise<void>;
+  /**
+   * Replaces them, also downward, and drops the key's IMA prefixes: boot sessions are counted anew.
+   * For enrollment only, where TPM2_Clear has zeroed them.
+   */
   replaceCounters(akName: Uint8Array, counters: Counters, seenSeconds: number): Promise<void>;
   /** Null: no counter guards this state any more. For enrollment, and to record the counter's rise. */
   setAnchor(anchor: Anchor | null): Promise<void>;

@@ -8,7 +8,22 @@
 export const APPLICATION_ID = 0x50434754;
 
 /** In PRAGMA user_version. A change of SCHEMA raises it and adds a migration. */
-export const SCHEMA_VERSION = 2;
+export const SCHEMA_VERSION = 3;
+
+const IMA_PREFIXES = `
+CREATE TABLE ima_prefixes (
+  ak_name BLOB NOT NULL,
+  policies BLOB NOT NULL CHECK (length(policies) > 0 AND length(policies) % 32 = 0),
+  reset_count INTEGER NOT NULL,
+  restart_count INTEGER NOT NULL,
+  entries INTEGER NOT NULL CHECK (entries > 0),
+  register_values BLOB NOT NULL,
+  PRIMARY KEY (ak_name, policies)
+) STRICT, WITHOUT ROWID;
+`;
+
+/** What leads from each earlier version to the next. */
+export const MIGRATIONS: { readonly [version: number]: string } = { 2: IMA_PREFIXES };
 
 export const SCHEMA = `
 CREATE TABLE floors (
@@ -39,6 +54,7 @@ CREATE TABLE anchor (
   size INTEGER NOT NULL
 ) STRICT;
 
+${IMA_PREFIXES}
 CREATE TABLE elements (
   digest BLOB PRIMARY KEY CHECK (length(digest) = 32),
   uses INTEGER NOT NULL CHECK (uses > 0),

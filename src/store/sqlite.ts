@@ -19,13 +19,15 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { monotonicMs } from "../clock.ts";
 import { PrivateError, requirePrivate } from "../private.ts";
 import { type Store, StoreError, type Transaction } from "./contract.ts";
-import { APPLICATION_ID, SCHEMA, SCHEMA_VERSION } from "./schema.ts";
+import { APPLICATION_ID, MIGRATIONS, SCHEMA, SCHEMA_VERSION } from "./schema.ts";
 import { Sql } from "./sql.ts";
 import { SqliteReader, SqliteTransaction } from "./transaction.ts";
 
 /** How long a transaction waits for other processes before it rejects with `store.busy`. */
 const BUSY_MS_MAX = 5_000;
 const RETRY_MS = 2;
+/** The earliest schema that leads to this one. */
+const OLDEST_VERSION = 2;
 /** PRAGMA synchronous as a number. */
 const FULL = 2;
 
@@ -243,7 +245,7 @@ function requireSchema(sql: Sql, path: string): void {
   if (id !== APPLICATION_ID) {
     throw new StoreError("store.corrupt", `${path} is no store of Portcullis: check --home.`);
   }
-  const version = sql.one("PRAGMA user_version")?.integer("user_version") ?? 0;
+  const version = versionOf(sql);
   if (version > SCHEMA_VERSION) {
     throw new StoreError(
       "store.newer",
@@ -251,11 +253,32 @@ function requireSchema(sql: Sql, path: string): void {
         `${SCHEMA_VERSION}): upgrade this one.`,
     );
   }
-  if (version < SCHEMA_VERSION) {
+  if (version < OLDEST_VERSION) {
     throw new StoreError(
       "store.corrupt",
       `${path} has schema ${version}, which was never released.`,
     );
+  }
+  if (version < SCHEMA_VERSION) migrate(sql);
+}
+
+const versionOf = (sql: Sql): number =>
+  sql.one("PRAGMA user_version")?.integer("user_version") ?? 0;
+
+/**
+ * Leads a store of an earlier version to this one: all of it or nothing. Of two processes that try,
+ * the second finds it done.
+ */
+function migrate(sql: Sql): void {
+  sql.execute("PRAGMA synchronous = FULL; BEGIN IMMEDIATE");
+  try {
+    for (let version = versionOf(sql); version < SCHEMA_VERSION; version++) {
+      sql.execute(`${MIGRATIONS[version] ?? ""} PRAGMA user_version = ${version + 1}`);
+    }
+    sql.execute("COMMIT");
+  } catch (error) {
+    if (sql.inTransaction) sql.execute("ROLLBACK");
+    throw error;
   }
 }
 

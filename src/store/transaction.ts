@@ -7,6 +7,7 @@ import type {
   Counters,
   ElementUse,
   Floors,
+  ImaPrefix,
   OpenRun,
   Raise,
   StoredHead,
@@ -18,11 +19,21 @@ import type {
 import { StoreError } from "./contract.ts";
 import { clockFloor, higher, isSlow, requireCounters } from "./counters.ts";
 import type { Row, Sql } from "./sql.ts";
-import { bigintOf, bytesOf, requireBytes, requireCount } from "./values.ts";
+import {
+  bigintOf,
+  bytesOf,
+  joinDigests,
+  joinValues,
+  requireBytes,
+  requireCount,
+  splitValues,
+} from "./values.ts";
 
 const DIGEST_BYTES = 32;
 const NAME_BYTES_MAX = 66;
 const PAGE_MAX = 10_000;
+/** Sets of policies that a machine is judged by between two boots; beyond them whole lists travel. */
+const PREFIXES_MAX = 16;
 
 /** Reads of the last commit, or inside a transaction of what it wrote. */
 export class SqliteReader implements StoreReader {
@@ -71,6 +82,22 @@ export class SqliteReader implements StoreReader {
       announced: row.integer("announced") === 1,
       snapshotVersion: row.integer("snapshot_version"),
       size: row.integer("size"),
+    };
+  }
+
+  async imaPrefix(akName: Uint8Array, policies: readonly Uint8Array[]): Promise<ImaPrefix | null> {
+    this.check();
+    const row = this.sql.one(
+      "SELECT * FROM ima_prefixes WHERE ak_name = ? AND policies = ?",
+      akName,
+      joinDigests(policies),
+    );
+    if (row === null) return null;
+    return {
+      resetCount: row.integer("reset_count"),
+      restartCount: row.integer("restart_count"),
+      entries: row.integer("entries"),
+      values: splitValues(row.bytes("register_values")),
     };
   }
 
@@ -180,7 +207,7 @@ export class SqliteTransaction extends SqliteReader implements Transaction {
     requireCounters(offered);
     const held = await this.counters(akName);
     if (held === null) {
-      await this.replaceCounters(akName, offered, seen);
+      this.#putCounters(akName, offered, seen);
       return "raised";
     }
     const row = this.sql.one("SELECT seen_seconds FROM counters WHERE ak_name = ?", akName);
@@ -197,13 +224,50 @@ export class SqliteTransaction extends SqliteReader implements Transaction {
     };
     // The time belongs to the clock: where that stays, so does this.
     const newer = session > 0 || (session === 0 && offered.clock > held.clock);
-    if (!slow) await this.replaceCounters(akName, raised, newer ? seen : before);
+    if (!slow) this.#putCounters(akName, raised, newer ? seen : before);
+    // An IMA list begins anew at each boot.
+    if (!slow && session > 0) this.#dropImaPrefixes(akName);
     if (session < 0 || offered.firmwareVersion < held.firmwareVersion) return "behind";
     return slow ? "slow" : "raised";
   }
 
+  async raiseImaPrefix(
+    akName: Uint8Array,
+    policies: readonly Uint8Array[],
+    prefix: ImaPrefix,
+  ): Promise<void> {
+    const counters = await this.counters(akName);
+    if (counters === null || !sameSession(counters, prefix)) return;
+    const held = await this.imaPrefix(akName, policies);
+    if (held !== null && held.entries >= requireCount(prefix.entries, "number of entries")) return;
+    this.sql.run(
+      "INSERT OR REPLACE INTO ima_prefixes VALUES (?, ?, ?, ?, ?, ?)",
+      akName,
+      joinDigests(policies),
+      prefix.resetCount,
+      prefix.restartCount,
+      prefix.entries,
+      joinValues(prefix.values),
+    );
+    this.sql.run(
+      "DELETE FROM ima_prefixes WHERE ak_name = ?1 AND policies NOT IN " +
+        "(SELECT policies FROM ima_prefixes WHERE ak_name = ?1 ORDER BY entries DESC LIMIT ?2)",
+      akName,
+      PREFIXES_MAX,
+    );
+  }
+
+  #dropImaPrefixes(akName: Uint8Array): void {
+    this.sql.run("DELETE FROM ima_prefixes WHERE ak_name = ?", akName);
+  }
+
   async replaceCounters(akName: Uint8Array, counters: Counters, seen: number): Promise<void> {
     this.check();
+    this.#dropImaPrefixes(akName);
+    this.#putCounters(akName, counters, seen);
+  }
+
+  #putCounters(akName: Uint8Array, counters: Counters, seen: number): void {
     requireCounters(counters);
     if (akName.length === 0 || akName.length > NAME_BYTES_MAX) {
       throw new StoreError("store.input", `A TPM Name of ${akName.length} bytes.`);
@@ -314,6 +378,10 @@ function requireFloors(floors: Floors): void {
   }
   if (snapshotDigest !== null) requireBytes(snapshotDigest, DIGEST_BYTES, "snapshot digest");
 }
+
+type Session = Pick<Counters, "resetCount" | "restartCount">;
+const sameSession = (a: Session, b: Session): boolean =>
+  a.resetCount === b.resetCount && a.restartCount === b.restartCount;
 
 type Numbered = readonly [number: number, digest: Uint8Array | null];
 

@@ -48,7 +48,7 @@ describe("config.yaml", () => {
 
   test("reads what it writes, whatever the values hold", async () => {
     for (const tpm of [null, "device:/dev/tpmrm0", 'a "b" # c: \\ d', "ü\u0000"]) {
-      const config = { origin: "example.org/gate 1", tpm };
+      const config = { origin: "example.org/gate 1", tpm, ima: tpm };
       expect((await configured(formatConfig(config)))()).toEqual(config);
     }
   });

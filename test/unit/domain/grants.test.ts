@@ -121,6 +121,7 @@ async function verdict(grant: Uint8Array) {
       timeSeconds: 0,
     },
     counters: null,
+    ima: null,
     uses: [0],
     nonce: NONCE,
     nowSeconds: NOW + 1,

@@ -131,6 +131,7 @@ describe("every byte", () => {
         floors: () => store.floors(),
         counters: (name) => store.counters(name),
         anchor: () => store.anchor(),
+        imaPrefix: (name, policies) => store.imaPrefix(name, policies),
         uses: (digests) => store.uses(digests),
         openRuns: () => store.openRuns(),
         tree: () => store.tree(),

@@ -112,7 +112,23 @@ describe("what is not a store of this version", () => {
     database.exec("PRAGMA user_version = 7");
     database.close();
     expect(() => openSqliteStore(file)).toThrow(failing("store.newer"));
-    expect(() => openSqliteStore(file)).toThrow(/schema 7, this one knows 2.*upgrade/);
+    expect(() => openSqliteStore(file)).toThrow(/schema 7, this one knows 3.*upgrade/);
+  });
+
+  test("an earlier schema is led to this one, whoever comes first, and keeps what it held", async () => {
+    const file = join(home.path, "earlier.db");
+    await home.store.backup(file);
+    const database = new DatabaseSync(file);
+    database.exec("DROP TABLE ima_prefixes; PRAGMA user_version = 2");
+    database.close();
+    const [first, second] = [openSqliteStore(file), openSqliteStore(file)];
+    expect(await second.imaPrefix(new Uint8Array(34), [new Uint8Array(32)])).toBe(null);
+    expect(await first.floors()).toEqual(await home.store.floors());
+    await first.close();
+    await second.close();
+    const after = new DatabaseSync(file);
+    expect(after.prepare("PRAGMA user_version").get()).toEqual({ user_version: 3 });
+    after.close();
   });
 
   test("another program's database, and an empty file", () => {
