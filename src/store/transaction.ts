@@ -18,22 +18,13 @@ import type {
 } from "./contract.ts";
 import { StoreError } from "./contract.ts";
 import { clockFloor, higher, isSlow, requireCounters } from "./counters.ts";
+import { dropImaPrefixes, findImaPrefix, keepImaPrefix } from "./ima-prefixes.ts";
 import type { Row, Sql } from "./sql.ts";
-import {
-  bigintOf,
-  bytesOf,
-  joinDigests,
-  joinValues,
-  requireBytes,
-  requireCount,
-  splitValues,
-} from "./values.ts";
+import { bigintOf, bytesOf, requireBytes, requireCount } from "./values.ts";
 
 const DIGEST_BYTES = 32;
 const NAME_BYTES_MAX = 66;
 const PAGE_MAX = 10_000;
-/** Sets of policies that a machine is judged by between two boots; beyond them whole lists travel. */
-const PREFIXES_MAX = 16;
 
 /** Reads of the last commit, or inside a transaction of what it wrote. */
 export class SqliteReader implements StoreReader {
@@ -87,18 +78,7 @@ export class SqliteReader implements StoreReader {
 
   async imaPrefix(akName: Uint8Array, policies: readonly Uint8Array[]): Promise<ImaPrefix | null> {
     this.check();
-    const row = this.sql.one(
-      "SELECT * FROM ima_prefixes WHERE ak_name = ? AND policies = ?",
-      akName,
-      joinDigests(policies),
-    );
-    if (row === null) return null;
-    return {
-      resetCount: row.integer("reset_count"),
-      restartCount: row.integer("restart_count"),
-      entries: row.integer("entries"),
-      values: splitValues(row.bytes("register_values")),
-    };
+    return findImaPrefix(this.sql, akName, policies);
   }
 
   async uses(digests: readonly Uint8Array[]): Promise<number[]> {
@@ -226,7 +206,7 @@ export class SqliteTransaction extends SqliteReader implements Transaction {
     const newer = session > 0 || (session === 0 && offered.clock > held.clock);
     if (!slow) this.#putCounters(akName, raised, newer ? seen : before);
     // An IMA list begins anew at each boot.
-    if (!slow && session > 0) this.#dropImaPrefixes(akName);
+    if (!slow && session > 0) dropImaPrefixes(this.sql, akName);
     if (session < 0 || offered.firmwareVersion < held.firmwareVersion) return "behind";
     return slow ? "slow" : "raised";
   }
@@ -237,33 +217,12 @@ export class SqliteTransaction extends SqliteReader implements Transaction {
     prefix: ImaPrefix,
   ): Promise<void> {
     const counters = await this.counters(akName);
-    if (counters === null || !sameSession(counters, prefix)) return;
-    const held = await this.imaPrefix(akName, policies);
-    if (held !== null && held.entries >= requireCount(prefix.entries, "number of entries")) return;
-    this.sql.run(
-      "INSERT OR REPLACE INTO ima_prefixes VALUES (?, ?, ?, ?, ?, ?)",
-      akName,
-      joinDigests(policies),
-      prefix.resetCount,
-      prefix.restartCount,
-      prefix.entries,
-      joinValues(prefix.values),
-    );
-    this.sql.run(
-      "DELETE FROM ima_prefixes WHERE ak_name = ?1 AND policies NOT IN " +
-        "(SELECT policies FROM ima_prefixes WHERE ak_name = ?1 ORDER BY entries DESC LIMIT ?2)",
-      akName,
-      PREFIXES_MAX,
-    );
-  }
-
-  #dropImaPrefixes(akName: Uint8Array): void {
-    this.sql.run("DELETE FROM ima_prefixes WHERE ak_name = ?", akName);
+    if (counters !== null) keepImaPrefix(this.sql, akName, policies, prefix, counters);
   }
 
   async replaceCounters(akName: Uint8Array, counters: Counters, seen: number): Promise<void> {
     this.check();
-    this.#dropImaPrefixes(akName);
+    dropImaPrefixes(this.sql, akName);
     this.#putCounters(akName, counters, seen);
   }
 
@@ -378,10 +337,6 @@ function requireFloors(floors: Floors): void {
   }
   if (snapshotDigest !== null) requireBytes(snapshotDigest, DIGEST_BYTES, "snapshot digest");
 }
-
-type Session = Pick<Counters, "resetCount" | "restartCount">;
-const sameSession = (a: Session, b: Session): boolean =>
-  a.resetCount === b.resetCount && a.restartCount === b.restartCount;
 
 type Numbered = readonly [number: number, digest: Uint8Array | null];
 

@@ -28,33 +28,3 @@ export function bytesOf(value: bigint, what: string): Uint8Array {
 export function bigintOf(bytes: Uint8Array): bigint {
   return new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0);
 }
-
-const DIGEST_BYTES = 32;
-
-/** Digests of a set, sorted: one key for each set. */
-export function joinDigests(digests: readonly Uint8Array[]): Uint8Array {
-  const all = digests.map((digest) => requireBytes(digest, DIGEST_BYTES, "policy digest"));
-  return Buffer.concat(all.toSorted((a, b) => Buffer.compare(a, b)));
-}
-
-const VALUE_BYTES: readonly number[] = [20, 32, 48, 64];
-
-/** Values of PCRs, each with its length before it. */
-export function joinValues(values: readonly Uint8Array[]): Uint8Array {
-  const parts = values.flatMap((value) => {
-    if (VALUE_BYTES.includes(value.length)) return [Uint8Array.of(value.length), value];
-    throw new StoreError("store.input", `A PCR has ${value.length} bytes in no bank.`);
-  });
-  return Buffer.concat(parts);
-}
-
-/** Inverse of joinValues. */
-export function splitValues(bytes: Uint8Array): Uint8Array[] {
-  const values: Uint8Array[] = [];
-  for (let at = 0; at < bytes.length; at += 1 + (bytes[at] ?? 0)) {
-    const value = bytes.slice(at + 1, at + 1 + (bytes[at] ?? 0));
-    if (value.length === bytes[at] && VALUE_BYTES.includes(value.length)) values.push(value);
-    else throw new StoreError("store.corrupt", "The store holds a PCR value of no bank.");
-  }
-  return values;
-}
