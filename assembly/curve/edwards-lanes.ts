@@ -14,11 +14,13 @@ import {
   invertLanes,
   LANES_BYTES,
   mul,
+  mulDifference,
   sub,
   toLimbs,
   turnOne,
   turnTwo,
 } from "../field/f25519-lanes";
+import { touchEntries } from "../field/lanes";
 import { addLimbs, clear, copy, limb, setLimb } from "../field/limbs";
 import {
   add as addModular,
@@ -31,6 +33,7 @@ import { addPoints, BASE_POINT, D1, FIELD, POINT_BYTES } from "./edwards25519";
 
 /** Three coordinates of 40 bytes, and 8 bytes of nothing. */
 const ENTRY_BYTES: u32 = 128;
+const ENTRY_USED_BYTES: usize = 120;
 /** Bits of a window of the base point's table, of 1.7 MB. */
 export const BASE_WINDOW: u32 = 10;
 const BASE_TABLE: usize = memory.data(26 * 512 * 128, 16);
@@ -251,8 +254,7 @@ function finish(): void {
 
 /** SUM += the gathered entries. */
 function addGathered(): void {
-  sub(A, SUM + Y, SUM);
-  mul(A, A, GATHERED);
+  mulDifference(A, GATHERED, SUM + Y, SUM);
   add(B, SUM + Y, SUM);
   mul(B, B, GATHERED + 160);
   mul(C, SUM + T, GATHERED + 320);
@@ -290,6 +292,10 @@ export function sumEntries(entries: usize, count: u32, stride: u32, step: u32): 
   memory.fill(SUM, 0, 640);
   fill(SUM + Y, ZERO_ONE);
   fill(SUM + Z, ZERO_ONE);
+  for (let lane: u32 = 0; lane < 4 && step == 4; ++lane) {
+    touchEntries(entries + <usize>(lane * stride), count, ENTRY_USED_BYTES);
+  }
+  if (step != 4) touchEntries(entries, 4 * count, ENTRY_USED_BYTES);
   for (let i: u32 = 0; i < count; ++i) {
     const at = entries + <usize>(i * step);
     gather(

@@ -246,22 +246,6 @@ export function chooseEntries(
   }
 }
 
-/** Where `touchEntries` leaves what it read, so that it is not optimized away. */
-const TOUCHED: usize = memory.data(4);
-
-/**
- * Reads a word of each cache line of entries, all at once, so that `gather` need not wait for one
- * after the other (measured).
- */
-export function touchEntries(entries: usize, count: u32): void {
-  let all: u32 = 0;
-  for (let i: u32 = 0; i < count; ++i) {
-    const entry = <usize>(load<u32>(entries + ((<usize>i) << 2)) & ~1);
-    all ^= load<u32>(entry) ^ load<u32>(entry, 76);
-  }
-  store<u32>(TOUCHED, all);
-}
-
 /** Gathers four entries, each as `chooseEntries` writes it, into a vector point. */
 export function gather(point: usize, a: u32, b: u32, c: u32, d: u32): void {
   const signs = i32x4.neg(v128.and(i32x4(a, b, c, d), i32x4.splat(1)));

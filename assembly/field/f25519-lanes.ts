@@ -5,7 +5,7 @@
 import { reduce } from "./f25519-lanes.generated";
 import { fill, toLimbs as toLimbsModulo, turnOne, turnTwo } from "./lanes";
 import { isZero } from "./limbs";
-import { multiply } from "./products.generated";
+import { multiply, multiplyDifference } from "./products.generated";
 import { invertOdd } from "./safegcd";
 
 export { add, fill, LANES_BYTES, sub, turnOne, turnTwo } from "./lanes";
@@ -26,6 +26,14 @@ const OTHERS: usize = memory.data(160, 16);
 @inline
 export function mul(out: usize, a: usize, b: usize): void {
   multiply(a, b);
+  reduce(out);
+}
+
+/** out = a·(b - c). */
+// @ts-ignore: decorator
+@inline
+export function mulDifference(out: usize, a: usize, b: usize, c: usize): void {
+  multiplyDifference(a, b, c);
   reduce(out);
 }
 

@@ -18,7 +18,6 @@ import {
   makeRows,
   rowOf,
   setRow,
-  touchEntries,
   windowsOf,
 } from "../curve/p256-table";
 import {
@@ -32,6 +31,7 @@ import {
 } from "../curve/p256-tree";
 import { sumAcross } from "../curve/p256-top";
 import { readPoint } from "../curve/weierstrass";
+import { touchEntries } from "../field/lanes";
 import { addLimbs, compare, copy, fromBigEndian, isZero, subLimbs } from "../field/limbs";
 import { invert, mul, toMontgomery } from "../field/montgomery";
 import { PRIME } from "../field/p256";
@@ -208,7 +208,7 @@ function sumUnseen(): void {
       const k = min<u32>(group * 4 + lane, live - 1);
       const at = ENTRIES + <usize>(lane * ENTRIES_MAX * 4);
       chooseBase(at, liveItem(k));
-      touchEntries(at, BASE_ENTRIES);
+      touchEntries(at, BASE_ENTRIES, ENTRY_BYTES);
       const own = UNSEEN + <usize>(k * apart * ENTRY_BYTES);
       chooseEntries(at + ((<usize>BASE_ENTRIES) << 2), own, UNSEEN_WINDOW, 0, V, P256.order.m);
     }
@@ -231,7 +231,7 @@ function sumTogether(window: u32): void {
     for (let lane: u32 = 0; lane < 4; ++lane) {
       const at = ENTRIES + <usize>(lane * ENTRIES_MAX * 4);
       points = chooseBoth(at, liveItem(group * 4 + lane), window);
-      touchEntries(at, points);
+      touchEntries(at, points, ENTRY_BYTES);
     }
     gatherGroup(group, points);
   }
@@ -264,7 +264,7 @@ function sumApart(window: u32): void {
   let slots: u32 = 0;
   for (let group: u32 = 0; group < live; ++group) {
     const points = fillUp(chooseBoth(ENTRIES, liveItem(group), window));
-    touchEntries(ENTRIES, points);
+    touchEntries(ENTRIES, points, ENTRY_BYTES);
     slots = points >> 2;
     for (let i: u32 = 0; i < slots; ++i) {
       const at = ENTRIES + ((<usize>i) << 4);
