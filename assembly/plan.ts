@@ -4,7 +4,7 @@
  * and what does verify is kept (cose/kept), true whatever becomes of the case. A decision then finds
  * these signatures verified, and computes in plain form what it does not find.
  *
- * Only keys with tables are worth company. Governance and policies are left out: they are the same
+ * Governance and policies are left out: they are the same
  * in every case, and are kept from the first decision on.
  */
 import { Span, lenOf, ptrOf, same, span } from "./abi";
@@ -21,9 +21,9 @@ import { Role, keyset, readUnverifiedCharter } from "./grant/charter";
 import { Holder, elementAt } from "./grant/element";
 import * as node from "./grant/node";
 import { openNode } from "./grant/node";
-import { Check, verifyChecks } from "./sig/batch";
-import { noteSlot } from "./sig/known-keys";
-import { NO_SLOT, findKey, keyOf, kindOf, useWindow } from "./sig/prepared-keys";
+import { CHECK_BYTES, Check, verifyChecks } from "./sig/batch";
+import { noteSlot, noteVerified } from "./sig/known-keys";
+import { KeyKind, NO_SLOT, findKey, keyOf, kindOf, useWindow } from "./sig/prepared-keys";
 import { hashOf } from "./tpm/algorithm";
 import * as area from "./tpm/public";
 import { parsePublic } from "./tpm/public";
@@ -47,7 +47,7 @@ class Origin {
 }
 
 const CHECKS_MAX: u32 = 256;
-const CHECKS = memory.data(256 * 24, 16);
+const CHECKS = memory.data(256 * 28, 16);
 const ORIGINS = memory.data(256 * 32, 16);
 const ANSWERS = memory.data(256, 16);
 /** Of one case at most: of a grant, four links, the proof, the credential and the quote. */
@@ -112,12 +112,11 @@ function addHolder(place: u32): void {
 }
 
 function addSigner(place: u32, key: Key): void {
-  const slot = findKey(key.kind, key.coordinates);
-  if (slot == NO_SLOT || useWindow(slot) == 0) return;
+  if (!isWorthCompany(key.kind, key.coordinates)) return;
   if (lenOf(cose.signatureAt(place)) != key.width << 1) return;
   const message = cose.unverifiedAt(place, key);
   if (message == 0) return;
-  const o = addCheck(slot, key.hashId, message, cose.signatureAt(place));
+  const o = addCheck(key.kind, key.coordinates, key.hashId, message, cose.signatureAt(place));
   o.kind = Kind.MESSAGE;
   o.place = place;
   o.first = cose.openedObject();
@@ -131,9 +130,8 @@ function addQuote(): void {
   const whole = lenOf(attest) <= limits.attestBytes;
   const rs = whole ? unverifiedEcdsa(attest, evidence.signature) : 0;
   if (rs == 0) return;
-  const slot = findKey(ecdsaKind(), area.POINT);
-  if (slot == NO_SLOT || useWindow(slot) == 0) return;
-  const o = addCheck(slot, hashOf(area.schemeHash), attest, rs);
+  if (!isWorthCompany(ecdsaKind(), area.POINT)) return;
+  const o = addCheck(ecdsaKind(), area.POINT, hashOf(area.schemeHash), attest, rs);
   o.kind = Kind.QUOTE;
   o.place = 0;
   o.first = node.publicArea;
@@ -141,15 +139,27 @@ function addQuote(): void {
   o.third = evidence.signature;
 }
 
+/** P-256 gains from company with and without a table, the others with one. */
+function isWorthCompany(kind: u32, key: usize): bool {
+  if (kind == <u32>KeyKind.P256) return true;
+  const slot = findKey(kind, key);
+  return slot != NO_SLOT && useWindow(slot) != 0;
+}
+
+function checkAt(i: u32): Check {
+  return changetype<Check>(CHECKS + <usize>i * <usize>CHECK_BYTES);
+}
+
 /** One more check, whose origin the caller fills in. */
-function addCheck(slot: u32, hashId: u32, message: Span, signature: Span): Origin {
-  const check = changetype<Check>(CHECKS + <usize>(count * 24));
-  check.slot = slot;
+function addCheck(kind: u32, key: usize, hashId: u32, message: Span, signature: Span): Origin {
+  const check = checkAt(count);
+  check.slot = findKey(kind, key);
   check.hashId = hashId;
   check.message = keep(message);
   check.messageBytes = lenOf(message);
   check.signature = keep(signature);
   check.signatureBytes = lenOf(signature);
+  check.key = check.slot == NO_SLOT ? keep(span(key, 64)) : 0;
   return changetype<Origin>(ORIGINS + (<usize>(count++) << 5));
 }
 
@@ -162,14 +172,16 @@ function keep(bytes: Span): usize {
 }
 
 function verifyAll(): void {
+  assert(offsetof<Check>() == <usize>CHECK_BYTES && offsetof<Case>() == 8);
   verifyChecks(CHECKS, count, ANSWERS);
   for (let i: u32 = 0; i < count; i++) {
     if (load<u8>(ANSWERS + i) == 0) continue;
     const o = changetype<Origin>(ORIGINS + (<usize>i << 5));
     ask(<Kind>o.kind, o.first, o.second, o.third);
     keepVerified(o.place);
-    const slot = changetype<Check>(CHECKS + <usize>(i * 24)).slot;
-    noteSlot(slot, kindOf(slot), keyOf(slot));
+    const check = checkAt(i);
+    if (check.slot == NO_SLOT) noteVerified(KeyKind.P256, check.key);
+    else noteSlot(check.slot, kindOf(check.slot), keyOf(check.slot));
   }
   count = 0;
   used = 0;

@@ -3,11 +3,16 @@
  * its proof and its quote) in the form that node:crypto wants. Charter, snapshot, policy, status
  * list and node credential are the same in all of them, as they are on a gate.
  */
-import { createPublicKey, type KeyObject } from "node:crypto";
+import { createPublicKey, type KeyObject, sign as signWith } from "node:crypto";
 import type { Curve, Signer } from "../src/wire/keys.ts";
 import type { CoseKey } from "../src/wire/objects.ts";
 import { linkClaims } from "../test/support/chains.ts";
-import { seeded, testSigner } from "../test/support/keys.ts";
+import {
+  nodeKey as privateKeyOf,
+  seeded,
+  type TestSigner,
+  testSigner,
+} from "../test/support/keys.ts";
 import {
   type BuiltCase,
   type CaseOverrides,
@@ -45,24 +50,61 @@ export function nativeKey(key: CoseKey): KeyObject {
   return createPublicKey({ key: jwk, format: "jwk" });
 }
 
-/** A signer whose signatures are noted, one for each object of a case that it signs. */
-function noting(signer: Signer, native: KeyObject, notes: NativeCheck[]): Signer {
+/** A signer by node:crypto, whose signatures are noted. The same message gives the same signature. */
+function noting(signer: TestSigner, notes: NativeCheck[]): Signer {
+  const { publicKey, privateKey } = nativeKeys(signer);
   const hash = signer.key.crv === "Ed25519" ? null : "sha256";
-  const sign = async (message: Uint8Array): Promise<Uint8Array> => {
-    const signature = await signer.sign(message);
+  const sign = (message: Uint8Array): Uint8Array => {
+    const key = { key: privateKey, dsaEncoding: "ieee-p1363" } as const;
+    const signature = new Uint8Array(signWith(hash, message, hash === null ? privateKey : key));
     const form = hash === null ? signature : toDer(signature);
-    notes.push({ hash, key: native, message, signature: form });
+    notes.push({ hash, key: publicKey, message, signature: form });
     return signature;
   };
   return { key: signer.key, sign };
 }
 
+const known = new Map<string, TestSigner>();
+
+function signerOf(name: string, curve: Curve): TestSigner {
+  const id = `${name}, ${curve}`;
+  const signer = known.get(id) ?? testSigner(id, curve);
+  known.set(id, signer);
+  return signer;
+}
+
+const pairs = new Map<TestSigner, { publicKey: KeyObject; privateKey: KeyObject }>();
+
+function nativeKeys(signer: TestSigner): { publicKey: KeyObject; privateKey: KeyObject } {
+  const pair = pairs.get(signer) ?? {
+    publicKey: nativeKey(signer.key),
+    privateKey: privateKeyOf(signer),
+  };
+  pairs.set(signer, pair);
+  return pair;
+}
+
+/** Signs what is the same in every case, once. */
+function remembering(signer: TestSigner): Signer {
+  return {
+    key: signer.key,
+    sign(message) {
+      const id = Buffer.from(message).toString("latin1");
+      const signature = remembered.get(id) ?? signer.sign(message);
+      remembered.set(id, signature);
+      return signature;
+    },
+  };
+}
+
+const remembered = new Map<string, Uint8Array>();
+
 /** r||s of a TPMT_SIGNATURE by ECDSA P-256: two algorithms, then two TPM2B of 32 bytes. */
-const quoteSignature = (tpmt: Uint8Array): Uint8Array =>
+export const quoteSignature = (tpmt: Uint8Array): Uint8Array =>
   new Uint8Array([...tpmt.subarray(6, 38), ...tpmt.subarray(40, 72)]);
 
 /** P-256 point of a TPMT_PUBLIC: the last two TPM2B. */
-function quoteKey(area: Uint8Array): CoseKey {
+export function quoteKey(area: Uint8Array): CoseKey {
   const x = area.subarray(area.length - 66, area.length - 34);
   return { kty: "EC2", crv: "P-256", x, y: area.subarray(area.length - 32) };
 }
@@ -76,12 +118,9 @@ export async function decisionCases(kinds: CaseKinds): Promise<DecisionCase[]> {
 
 async function oneCase(world: World, { curve, elements }: CaseKinds, i: number) {
   const notes: NativeCheck[] = [];
-  const known = (name: string): Signer => {
-    const signer = testSigner(`${name}, ${curve}`, curve);
-    return noting(signer, nativeKey(signer.key), notes);
-  };
-  const authority = known("the authority");
-  const holders = Array.from({ length: elements }, (_, place) => known(`holder ${place}`));
+  const noted = (name: string): Signer => noting(signerOf(name, curve), notes);
+  const authority = noted("the authority");
+  const holders = Array.from({ length: elements }, (_, place) => noted(`holder ${place}`));
   const built = await world.build(overrides(world, curve, authority, holders, i));
   const { attest, signature } = built.quote;
   const key = nativeKey(quoteKey(world.ak.publicArea));
@@ -102,7 +141,7 @@ function overrides(
     if (holder === undefined) throw new Error("no holder");
     return holder;
   };
-  const other = testSigner(`the rest, ${curve}`, curve);
+  const other = remembering(signerOf("the rest", curve));
   const { keysets } = world.charter();
   const standard = keysets.authority.classes.get("standard");
   if (standard === undefined) throw new Error("no class");

@@ -9,10 +9,19 @@ export interface Subject {
   readonly run: () => void | Promise<void>;
   /** How many operations one run is. */
   readonly operations: number;
+  /** How many times as fast as the first subject it has to be. */
+  readonly budget?: number;
+}
+
+/** Subjects that do the same work; the first is what the others are compared with. */
+export interface Suite {
+  readonly name: string;
+  readonly subjects: readonly Subject[];
 }
 
 export interface Result {
   readonly name: string;
+  readonly budget: number | null;
   /** CPU microseconds an operation: the median slice. */
   readonly us: number;
   /** How many times as fast as the first subject: the median slice, and the quartiles. */
@@ -20,6 +29,9 @@ export interface Result {
   readonly low: number;
   readonly high: number;
 }
+
+/** How much a run measures: `once` is for the tests of the harness itself. */
+export type Scale = "full" | "quick" | "once";
 
 export interface Pace {
   readonly slices: number;
@@ -34,21 +46,17 @@ function cpuMicroseconds(): number {
 async function slice(subject: Subject, sliceMs: number): Promise<number> {
   const start = cpuMicroseconds();
   let operations = 0;
-  let spent = 0;
-  // Asking for the time takes microseconds itself: not after every run of what is quick.
-  for (let runs = 1; spent < sliceMs * 1000; ) {
-    for (let i = 0; i < runs; i++) {
-      const pending = subject.run();
-      if (pending !== undefined) await pending;
-      operations += subject.operations;
-    }
+  let spent: number;
+  do {
+    const pending = subject.run();
+    if (pending !== undefined) await pending;
+    operations += subject.operations;
     spent = cpuMicroseconds() - start;
-    if (spent < (sliceMs * 1000) / 16) runs *= 2;
-  }
+  } while (spent < sliceMs * 1000);
   return spent / operations;
 }
 
-function quantile(values: readonly number[], share: number): number {
+export function quantile(values: readonly number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.round((sorted.length - 1) * share)] ?? Number.NaN;
 }
@@ -63,10 +71,11 @@ export async function measure(subjects: readonly Subject[], pace: Pace): Promise
       times[index]?.push(await slice(subject, pace.sliceMs));
     }
   }
-  return subjects.map(({ name }, index) => {
+  return subjects.map(({ name, budget = null }, index) => {
     const own = times[index] ?? [];
     const ratios = own.map((us, round) => (times[0]?.[round] ?? Number.NaN) / us);
     const [ratio, low, high] = [0.5, 0.25, 0.75].map((share) => quantile(ratios, share));
-    return { name, us: quantile(own, 0.5), ratio: ratio ?? 0, low: low ?? 0, high: high ?? 0 };
+    const spread = { ratio: ratio ?? 0, low: low ?? 0, high: high ?? 0 };
+    return { name, budget, us: quantile(own, 0.5), ...spread };
   });
 }

@@ -26,7 +26,7 @@ export class Check {
   key: usize;
 }
 
-const CHECK_BYTES: usize = 28;
+export const CHECK_BYTES: i32 = 28;
 const DIGESTS: usize = memory.data(64 * 64, 16);
 const DIGEST: usize = memory.data(64, 16);
 /** The check behind each item. */
@@ -38,7 +38,7 @@ const WAITING: usize = memory.data(4 * 4, 16);
 const WINDOW_MAX: u32 = 7;
 
 function checkOf(checks: usize, index: u32): Check {
-  return changetype<Check>(checks + <usize>index * CHECK_BYTES);
+  return changetype<Check>(checks + <usize>index * <usize>CHECK_BYTES);
 }
 
 function kindOfCheck(check: Check): u32 {
