@@ -9,27 +9,40 @@ export const BYTES = 2;
 export const ARRAY = 4;
 export const MAP = 5;
 
-/** Bytes written one behind another; numbers big-endian. */
+/** Room for a quote without logs. */
+const FIRST_BYTES = 4096;
+
+/** Bytes written one behind another into one buffer that grows; numbers big-endian. */
 export class Frame {
-  readonly #parts: Uint8Array[] = [];
+  #bytes = new Uint8Array(FIRST_BYTES);
   #length = 0;
 
+  /** Room for so many more bytes; gives where they begin. */
+  #room(more: number): number {
+    const at = this.#length;
+    this.#length += more;
+    if (this.#length > this.#bytes.length) {
+      const grown = new Uint8Array(Math.max(this.#length, 2 * this.#bytes.length));
+      grown.set(this.#bytes);
+      this.#bytes = grown;
+    }
+    return at;
+  }
+
   raw(bytes: Uint8Array): void {
-    this.#parts.push(bytes);
-    this.#length += bytes.length;
+    const at = this.#room(bytes.length);
+    this.#bytes.set(bytes, at);
   }
 
   /** A number of `width` bytes, at most 4. */
   number(width: number, value: number): void {
-    const bytes = new Uint8Array(4);
-    new DataView(bytes.buffer).setUint32(0, value);
-    this.raw(bytes.subarray(4 - width));
+    const at = this.#room(width);
+    for (let i = 0; i < width; i++) this.#bytes[at + i] = value >>> (8 * (width - 1 - i));
   }
 
   long(value: bigint): void {
-    const bytes = new Uint8Array(8);
-    new DataView(bytes.buffer).setBigUint64(0, value);
-    this.raw(bytes);
+    const at = this.#room(8);
+    new DataView(this.#bytes.buffer).setBigUint64(at, value);
   }
 
   /** Four bytes of length, and the bytes. */
@@ -51,12 +64,6 @@ export class Frame {
   }
 
   bytes(): Uint8Array {
-    const all = new Uint8Array(this.#length);
-    let at = 0;
-    for (const part of this.#parts) {
-      all.set(part, at);
-      at += part.length;
-    }
-    return all;
+    return this.#bytes.subarray(0, this.#length);
   }
 }
