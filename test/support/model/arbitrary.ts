@@ -41,7 +41,7 @@ const USUAL_WEIGHT = 45;
 const SOMETIMES_WEIGHT = 12;
 
 /** The first value almost always. */
-function usually<T>(usual: T, ...odd: readonly T[]): fc.Arbitrary<T> {
+export function usually<T>(usual: T, ...odd: readonly T[]): fc.Arbitrary<T> {
   return weighted(USUAL_WEIGHT, usual, odd);
 }
 
