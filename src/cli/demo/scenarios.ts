@@ -21,6 +21,7 @@ import { sha256 } from "../../wire/digests.ts";
 import { generateKey, signerOf } from "../../wire/keys.ts";
 import { merkleRoot } from "../../wire/merkle.ts";
 import { type Grant, type Link, signObject } from "../../wire/objects.ts";
+import { rotateGovernance, snapshotBy } from "./rotation.ts";
 import type { GrantChange, Site } from "./site.ts";
 
 type Elements = readonly Uint8Array[];
@@ -30,7 +31,7 @@ export interface Scenario {
   readonly title: string;
   /** The code of the denial; null where the job must run. */
   readonly expected: Code | null;
-  readonly grant?: (site: Site) => GrantChange;
+  readonly grant?: (site: Site) => GrantChange | Promise<GrantChange>;
   readonly elements?: (grant: Uint8Array, site: Site) => Elements | Promise<Elements>;
   readonly job?: Partial<JobRequest>;
   readonly evidence?: (site: Site, real: EvidenceSource) => EvidenceSource;
@@ -43,6 +44,8 @@ export interface Scenario {
    * grant.
    */
   readonly between?: (site: Site, other: () => Promise<void>) => Promise<void>;
+  /** The log marks it: break-glass. */
+  readonly marked?: true;
   /** No leaf can be written: the denial is told by the exit code alone. */
   readonly unrecorded?: true;
 }
@@ -266,6 +269,43 @@ export const SCENARIOS: readonly Scenario[] = [
     after: async (site) => {
       await setFreeze(site.home.path, await site.publication(), "none");
     },
+  },
+  {
+    title: "break-glass: one more signature, and a mark in the log",
+    expected: null,
+    grant: (site) => site.breakGlass(),
+    marked: true,
+  },
+  {
+    title: "break-glass with the signatures of a usual grant",
+    expected: "signature.threshold",
+    grant: async (site) => ({ claims: (await site.breakGlass()).claims ?? {} }),
+  },
+  {
+    title: "break-glass while frozen: no way around",
+    expected: "governance.frozen",
+    grant: (site) => site.breakGlass(),
+    before: async (site) => {
+      await setFreeze(site.home.path, await site.publication(), "new");
+    },
+    after: async (site) => {
+      await setFreeze(site.home.path, await site.publication(), "none");
+    },
+  },
+  {
+    title: "governance rotated by two roots: from one key to 2 of 3 others",
+    expected: null,
+    before: rotateGovernance,
+  },
+  {
+    title: "a snapshot by the governance key of before",
+    expected: "governance.unknown-key",
+    materials: (site, materials) => snapshotBy(site, materials, [1, 2]),
+  },
+  {
+    title: "a snapshot by one of the new keys alone",
+    expected: "governance.threshold",
+    materials: (site, materials) => snapshotBy(site, materials, [2]),
   },
   {
     title: "a stale snapshot",

@@ -123,7 +123,7 @@ export class Site implements AsyncDisposable {
         plane: null,
         log: null,
         witness: null,
-        breakGlass: null,
+        breakGlass: 3,
         charterSeconds: 30 * DAY,
         bounds: { grantSeconds: DAY, snapshotSeconds: 3_600, nodeSeconds: 7 * DAY, depth: 1 },
         room: { grants: 64, nodes: 8 },
@@ -200,6 +200,20 @@ export class Site implements AsyncDisposable {
   get oneAuthority(): Signer {
     if (this.#authority === null) throw new Error("the domain is not made yet");
     return this.#authority;
+  }
+
+  /** A grant of the class that asks for every authority key, and is marked in the log. */
+  async breakGlass(): Promise<GrantChange> {
+    const [first, ...rest] = await signersAtHand(this.layout, "authority");
+    if (first === undefined) throw new Error("authority keys are absent");
+    const { epoch } = (await this.domain()).snapshot.object.claims;
+    const governance = {
+      epoch,
+      keyset: "authority",
+      class: "break-glass",
+      ticket: "INC-7",
+    } as const;
+    return { claims: { governance }, signers: [first, ...rest] };
   }
 
   /** Puts a file where the folder of recorded cases stands: no user can write below it. */
@@ -284,7 +298,9 @@ export class Site implements AsyncDisposable {
 
   /** The files of the home as they are now, around these grants. */
   async materials(elements: readonly Uint8Array[]): Promise<Materials> {
-    const { unverifiedPolicies: _, ...files } = await gatherGovernance(this.layout, 1, [POLICY]);
+    const pinned = (await this.open().floors())?.charterNumber ?? 1;
+    const gathered = await gatherGovernance(this.layout, pinned, [POLICY]);
+    const { unverifiedPolicies: _, ...files } = gathered;
     const node = await this.credential();
     return { ...files, elements, node };
   }

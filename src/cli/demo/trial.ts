@@ -55,7 +55,7 @@ async function refuse(gate: Gate, asked: Asked, decision: Decision): Promise<Act
 }
 
 export async function tryOne(site: Site, scenario: Scenario): Promise<Trial> {
-  const grant = await site.grant(scenario.grant?.(site));
+  const grant = await site.grant(await scenario.grant?.(site));
   const elements = (await scenario.elements?.(grant, site)) ?? [grant];
   await scenario.before?.(site, async () => {
     await runOnce(site, await site.grant(), () => Promise.resolve());
@@ -118,6 +118,8 @@ async function inspect(
   must(seen.join() === events.join(), `the log gained ${seen.join(", ") || "nothing"}`);
   const last = leaves.at(-1);
   if (!scenario.unrecorded) must(last?.code === expected, `the leaf says ${last?.code ?? "none"}`);
+  const marked = leaves.every(({ mark }) => mark === "break-glass");
+  must(marked || scenario.marked !== true, "the log does not mark it");
   must((acted.ended !== null) === (expected === null), "the job ran where it must not, or did not");
   if (acted.ended !== null) {
     const { outcome } = acted.ended;
@@ -139,5 +141,6 @@ async function receiptHolds(site: Site, acted: Acted, leaf: Leaf | undefined): P
   const key = coseKeyOf(site.logKey);
   const signed =
     signature && verifySignature(key, signedBytes(message, signature), signature.signature);
-  return signed === true && claims.event === leaf.event && claims.code === leaf.code;
+  const says = claims.event === leaf.event && claims.code === leaf.code;
+  return signed === true && says && (claims.mark ?? null) === leaf.mark;
 }

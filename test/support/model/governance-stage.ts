@@ -209,6 +209,51 @@ export class GovernanceStage {
     return this.#sign("grant", key, make, chosen("authority", signers), fault);
   }
 
+  async #snapshot(
+    plan: GovernancePlan,
+    charters: readonly Made[],
+    policy: Made,
+    list: Uint8Array,
+  ): Promise<Made> {
+    const status = plan.list.named ? statusDigest(list) : seeded("another list");
+    const { signers, fault, active, charter: named, ...claims } = plan.snapshot;
+    const charter = named === "stranger" ? undefined : charters.at(named === "last" ? -1 : 0);
+    const under = charter?.digest ?? seeded("no charter");
+    const name = JSON.stringify(["snapshot", plan.snapshot, hex(under), hex(status)]);
+    const policies = new Map(active ? [["base", [policy.digest]]] : []);
+    const make = () => this.#world.snapshot({ ...claims, charter: under, status, policies });
+    return this.#sign("snapshot", name, make, chosen("governance", signers), fault);
+  }
+
+  #context(
+    { context, purpose }: GovernancePlan,
+    first: Made | undefined,
+    snapshot: Made,
+    grant: Made,
+    job: Uint8Array,
+  ): Context {
+    const seen = context.floorDigest === "same" ? snapshot.digest : seeded("another snapshot");
+    return {
+      role: "gate",
+      charter: (context.pin === "first" ? first?.digest : undefined) ?? seeded("no pin"),
+      now: NOW,
+      floors: {
+        charterNumber: context.floorNumber,
+        snapshotVersion: context.floorVersion,
+        snapshotDigest: context.floorVersion === 0 ? null : seen,
+        time: context.floorTime,
+      },
+      nonce: this.#world.gateNonce,
+      node: { name: this.#world.ak.name, counters: countersOf(CLOCK) },
+      uses: [{ element: grant.digest, count: 0 }],
+      ima: null,
+      purpose:
+        purpose === "start"
+          ? { kind: "start", parentRun: null }
+          : { kind: "lease", run: RUN, job: jobDigest(job), chain: grant.digest },
+    };
+  }
+
   async #draft(plan: GovernancePlan): Promise<Draft> {
     const world = this.#world;
     const charters = await this.#charters(plan.charters);
@@ -216,25 +261,7 @@ export class GovernanceStage {
     const policy = await this.#sign("policy", "policy", () => world.policy(), [OTHER]);
     const node = await this.#node();
     const list = listOf(plan.list, grant.digest);
-    const named = plan.list.named ? statusDigest(list) : seeded("another list");
-    const { signers, fault, active, charter, ...claims } = plan.snapshot;
-    const stranger = seeded("no charter");
-    const under =
-      charter === "stranger" ? undefined : charters.at(charter === "last" ? -1 : 0)?.digest;
-    const snapshot = await this.#sign(
-      "snapshot",
-      JSON.stringify(["snapshot", plan.snapshot, under && hex(under), hex(named)]),
-      () =>
-        world.snapshot({
-          ...claims,
-          charter: under ?? stranger,
-          status: named,
-          policies: new Map(active ? [["base", [policy.digest]]] : []),
-        }),
-      chosen("governance", signers),
-      fault,
-    );
-    const { context } = plan;
+    const snapshot = await this.#snapshot(plan, charters, policy, list);
     const job = encodePlain("job", world.job());
     const run = plan.purpose === "lease" ? RUN : null;
     const request = requestDigest({
@@ -248,55 +275,29 @@ export class GovernanceStage {
       snapshot: snapshot.digest,
       run,
     });
-    const sameOr = { same: snapshot.digest, other: seeded("another snapshot") };
-    const held: Context = {
-      role: "gate",
-      charter: (context.pin === "first" ? charters[0]?.digest : undefined) ?? seeded("no pin"),
-      now: NOW,
-      floors: {
-        charterNumber: context.floorNumber,
-        snapshotVersion: context.floorVersion,
-        snapshotDigest: context.floorVersion === 0 ? null : sameOr[context.floorDigest],
-        time: context.floorTime,
-      },
-      nonce: world.gateNonce,
-      node: { name: world.ak.name, counters: countersOf(CLOCK) },
-      uses: [{ element: grant.digest, count: 0 }],
-      ima: null,
-      purpose:
-        run === null
-          ? { kind: "start", parentRun: null }
-          : { kind: "lease", run, job: jobDigest(job), chain: grant.digest },
+    const context = this.#context(plan, charters[0], snapshot, grant, job);
+    const fixed = {
+      charters: charters.map(({ bytes }) => bytes),
+      snapshot: snapshot.bytes,
+      statusList: list,
+      elements: [grant.bytes],
+      proof: null,
+      node: node.bytes,
+      job,
+      policies: [policy.bytes],
+      purpose: plan.purpose,
+      run,
+      gateNonce: world.gateNonce,
+      planeNonce: null,
     };
     return {
       request,
-      encode: ({ attest, signature, pcrs, place }) =>
-        encodePlain("case", {
-          version: 1,
-          context: held,
-          evidence: {
-            charters: charters.map(({ bytes }) => bytes),
-            snapshot: snapshot.bytes,
-            statusList: list,
-            elements: [grant.bytes],
-            proof: null,
-            node: node.bytes,
-            job,
-            policies: [policy.bytes],
-            tpm: {
-              type: "tpm2",
-              slot: { attest, signature, ...place },
-              pcrs,
-              eventLog: null,
-              ima: null,
-            },
-            purpose: plan.purpose,
-            run,
-            gateNonce: world.gateNonce,
-            planeNonce: null,
-          },
-          result: null,
-        }),
+      encode: ({ attest, signature, pcrs, place }) => {
+        const slot = { attest, signature, ...place };
+        const tpm = { type: "tpm2", slot, pcrs, eventLog: null, ima: null } as const;
+        const evidence = { ...fixed, tpm };
+        return encodePlain("case", { version: 1, context, evidence, result: null });
+      },
     };
   }
 
