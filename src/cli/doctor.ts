@@ -83,7 +83,7 @@ const CHECKS: readonly Check[] = [
   },
   {
     name: "TPM clock",
-    next: "Shut down orderly, or wait until the TPM saves its clock (up to 70 minutes).",
+    next: "Wait until the TPM saves its clock (seconds to 70 minutes, by its maker).",
     look: lookAtTpmClock,
   },
   { name: "enrollment", next: "Enroll with `portcullis enroll`.", look: lookAtEnrollment },

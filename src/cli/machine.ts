@@ -3,9 +3,10 @@
  * after them.
  */
 import { mkdirSync } from "node:fs";
+import type { Agent } from "../agent/index.ts";
 import { loadCore } from "../core/index.ts";
 import type { StateCounter } from "../gate/anchor.ts";
-import type { EvidenceSource } from "../gate/evidence.ts";
+import { AttestationKeyLost, type EvidenceSource } from "../gate/evidence.ts";
 import { Gate } from "../gate/gate.ts";
 import { CaseFolder } from "../log/cases.ts";
 import { Journal } from "../log/journal.ts";
@@ -122,6 +123,22 @@ function selectionOf(policies: readonly ReadPolicy[]) {
   return selection.length > 0 ? selection : [firmware];
 }
 
+/**
+ * The TPM with the enrolled key. TPM2_Load answers TPM_RC_INTEGRITY where the key was made under
+ * another EK, or before TPM2_Clear changed the proof of its hierarchy (Part 1 §14.4).
+ * @throws AttestationKeyLost
+ */
+async function openEnrolled(home: Home, tpm: string): Promise<Agent> {
+  const { openAgent } = await import("../agent/index.ts");
+  try {
+    return await openAgent({ tpm, akFile: nodeFiles(home).ak });
+  } catch (cause) {
+    const refused = cause instanceof Error && "rcName" in cause && cause.rcName;
+    if (refused === "TPM_RC_INTEGRITY") throw new AttestationKeyLost(cause);
+    throw cause;
+  }
+}
+
 /** Raises the counter that guards this home's state. */
 export function tpmCounter(home: Home, tpm: string, store: StoreReader): StateCounter {
   return {
@@ -146,8 +163,8 @@ export function tpmEvidence(
   const measured = policies.some(({ ima }) => ima !== undefined);
   return {
     attest: async (request) => {
-      const { openAgent, readImaList } = await import("../agent/index.ts");
-      await using agent = await openAgent({ tpm, akFile: nodeFiles(home).ak });
+      const { readImaList } = await import("../agent/index.ts");
+      await using agent = await openEnrolled(home, tpm);
       const quoted = await agent.quote(merkleRoot([request]), selectionOf(policies));
       const { attest, signature, values } = quoted;
       const ima = measured ? await readImaList(imaList) : null;

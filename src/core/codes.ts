@@ -313,7 +313,7 @@ export const CODES = {
   "environment.quote-digest": row("The PCR values presented are not the quoted ones.", AGENT),
   "environment.clock-unsafe": retry(
     "The TPM was shut down without notice and has not saved its clock since.",
-    "Shut down orderly, or wait until the TPM saves its clock (up to 70 minutes), then ask again.",
+    "Wait until the TPM saves its clock (seconds to 70 minutes), then ask again.",
   ),
   "environment.clock-cleared": row("The TPM was cleared since it was enrolled.", ENROLL),
   "environment.clock-reset": row(
@@ -477,6 +477,10 @@ export const CODES = {
   "internal.tpm-unavailable": retry(
     "The TPM did not answer.",
     "Check the TPM with `portcullis doctor`, then ask again.",
+  ),
+  "internal.attestation-key": row(
+    "The TPM does not load the enrolled attestation key: it was cleared or exchanged since.",
+    "Enroll again (`portcullis enroll --replace`); an exchanged TPM is a new node.",
   ),
   "internal.evidence": row(
     "The evidence could not be gathered.",

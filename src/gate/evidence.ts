@@ -41,3 +41,14 @@ export interface EvidenceSource {
 
 /** Signs the request digest for a grant that a key holds: gives a COSE_Sign1 of kind proof. */
 export type Prover = (requestDigest: Uint8Array) => Promise<Uint8Array>;
+
+/**
+ * The TPM is there, and the enrolled key is not its own any more: asking again never helps. An
+ * EvidenceSource throws it.
+ */
+export class AttestationKeyLost extends Error {
+  constructor(cause: unknown) {
+    super("The TPM does not load the enrolled attestation key.", { cause });
+    this.name = "AttestationKeyLost";
+  }
+}

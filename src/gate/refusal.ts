@@ -8,6 +8,7 @@ import { StoreError } from "../store/contract.ts";
 import { WireError } from "../wire/error.ts";
 import { StateRollback } from "./anchor.ts";
 import { ExecError } from "./error.ts";
+import { AttestationKeyLost } from "./evidence.ts";
 
 /** The evidence did not come in time. */
 export class EvidenceTimeout extends Error {
@@ -28,7 +29,10 @@ export class EvidenceFailure extends Error {
 /** The code under which an error of the host is recorded. */
 export function codeOfFailure(error: unknown): Code {
   if (error instanceof EvidenceTimeout) return "internal.timeout";
-  if (error instanceof EvidenceFailure) return "internal.tpm-unavailable";
+  if (error instanceof EvidenceFailure) {
+    const lost = error.cause instanceof AttestationKeyLost;
+    return lost ? "internal.attestation-key" : "internal.tpm-unavailable";
+  }
   if (error instanceof StateRollback) return "internal.rollback";
   if (error instanceof LedgerConflict) {
     return error.code === "ledger.clock" ? "internal.clock" : "internal.ledger";

@@ -33,6 +33,7 @@ const ELSEWHERE: { readonly [code: string]: string } = {
   "internal.trap": "test/unit/core/verdict.test.ts",
   "internal.timeout": "test/unit/gate/gate.test.ts",
   "internal.tpm-unavailable": "test/unit/gate/gate.test.ts",
+  "internal.attestation-key": "test/e2e/cli-reboots.test.ts",
   "internal.evidence": "test/unit/gate/gate.test.ts",
   "internal.store": "test/unit/gate/gate.test.ts",
   "internal.log": "test/unit/gate/gate.test.ts",
