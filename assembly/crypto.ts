@@ -21,7 +21,7 @@ export { rsaKeyOk } from "./sig/rsa";
 import { digestBytes, hash as hashAll } from "./hash/hash";
 import { verifyEcdsa } from "./sig/ecdsa";
 import { verifyEd25519 } from "./sig/ed25519";
-import { verifyRsapss, verifyRsassa } from "./sig/rsa";
+import { rsaRecord, verifyRsapss, verifyRsassa } from "./sig/rsa";
 
 const DIGEST: usize = memory.data(64, 16);
 
@@ -69,7 +69,8 @@ export function verifyRsassaMessage(
   signatureLength: u32,
 ): bool {
   hashAll(hashId, message, messageLength, DIGEST);
-  return verifyRsassa(n, nLength, e, eLength, hashId, DIGEST, signature, signatureLength);
+  const record = rsaRecord(n, nLength, e, eLength);
+  return record != 0 && verifyRsassa(record, hashId, DIGEST, signature, signatureLength);
 }
 
 /**
@@ -89,15 +90,7 @@ export function verifyRsapssMessage(
   signatureLength: u32,
 ): bool {
   hashAll(hashId, message, messageLength, DIGEST);
-  return verifyRsapss(
-    n,
-    nLength,
-    e,
-    eLength,
-    hashId,
-    DIGEST,
-    signature,
-    signatureLength,
-    saltLength,
-  );
+  const record = rsaRecord(n, nLength, e, eLength);
+  if (record == 0) return false;
+  return verifyRsapss(record, hashId, DIGEST, signature, signatureLength, saltLength);
 }

@@ -5,6 +5,7 @@ import { f25519Kernels } from "./kernel-25519.ts";
 import { p256Kernels } from "./kernel-p256.ts";
 import { p384Kernels } from "./kernel-p384.ts";
 import { productKernels } from "./kernel-products.ts";
+import { rowKernel } from "./kernel-rows.ts";
 import { scalarKernels } from "./kernel-scalar.ts";
 
 const FILES = {
@@ -12,6 +13,7 @@ const FILES = {
   "assembly/field/p256-lanes.generated.ts": p256Kernels,
   "assembly/field/f25519-lanes.generated.ts": f25519Kernels,
   "assembly/field/p384-lanes.generated.ts": p384Kernels,
+  "assembly/field/rows.generated.ts": rowKernel,
   "assembly/field/montgomery.generated.ts": scalarKernels,
 };
 

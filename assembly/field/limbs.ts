@@ -83,7 +83,11 @@ export function bitLength(a: usize, limbs: u32): u32 {
 export function fromBigEndian(out: usize, limbs: u32, bytes: usize, length: u32): void {
   assert(length <= limbs << 2);
   clear(out, limbs);
-  for (let i: u32 = 0; i < length; ++i) {
+  let i: u32 = 0;
+  for (; i + 4 <= length; i += 4) {
+    store<u32>(out + <usize>i, bswap<u32>(load<u32>(bytes + <usize>(length - 4 - i))));
+  }
+  for (; i < length; ++i) {
     store<u8>(out + <usize>i, load<u8>(bytes + <usize>(length - 1 - i)));
   }
 }
@@ -91,7 +95,11 @@ export function fromBigEndian(out: usize, limbs: u32, bytes: usize, length: u32)
 /** Writes the low `length` bytes of a, big-endian. */
 export function toBigEndian(bytes: usize, length: u32, a: usize, limbs: u32): void {
   assert(length <= limbs << 2);
-  for (let i: u32 = 0; i < length; ++i) {
-    store<u8>(bytes + <usize>i, load<u8>(a + <usize>(length - 1 - i)));
+  let i: u32 = 0;
+  for (; i + 4 <= length; i += 4) {
+    store<u32>(bytes + <usize>(length - 4 - i), bswap<u32>(load<u32>(a + <usize>i)));
+  }
+  for (; i < length; ++i) {
+    store<u8>(bytes + <usize>(length - 1 - i), load<u8>(a + <usize>i));
   }
 }

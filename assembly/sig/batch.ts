@@ -1,7 +1,7 @@
 /**
  * Many signatures: those by P-256 keys, and by others that have tables, go to sig/p256-batch,
- * p384-lanes and ed25519-lanes, as many together as fit, and the rest one by one to sig/ecdsa and
- * sig/ed25519. The answers are those for each alone.
+ * p384-lanes and ed25519-lanes, as many together as fit, and the rest one by one to sig/ecdsa,
+ * sig/ed25519, sig/rsassa and sig/rsapss. The answers are those for each alone.
  */
 import { Curve } from "../curve/curve";
 import { digestBytes, hash, HashId } from "../hash/hash";
@@ -11,7 +11,9 @@ import { verifyPlain as verifyEdPlain } from "./ed25519";
 import { edItemOf, verifyEdItems } from "./ed25519-lanes";
 import { Answer, BATCH_MAX, itemOf, verifyItems } from "./p256-batch";
 import { verifyWideItems, wideItemOf } from "./p384-lanes";
-import { KeyKind, keyOf, kindOf, NO_SLOT, tableOf, useWindow } from "./prepared-keys";
+import { KeyKind, keyOf, kindOf, NO_SLOT, recordOf, tableOf, useWindow } from "./prepared-keys";
+import { verifyRsapss } from "./rsapss";
+import { verifyRsassa } from "./rsassa";
 
 /** One signature to check, as a host writes it: seven u32. */
 @unmanaged
@@ -185,6 +187,17 @@ function spread(waiting: u32): void {
   }
 }
 
+/** For RSA a check's hash has the scheme above its number: 256 for PSS, and 2^16 times salt + 1. */
+function verifyRsa(check: Check): bool {
+  const id = check.hashId & 0xff;
+  const record = recordOf(check.slot);
+  const bytes = check.signatureBytes;
+  hash(id, check.message, check.messageBytes, DIGEST);
+  if ((check.hashId & 0x100) == 0) return verifyRsassa(record, id, DIGEST, check.signature, bytes);
+  const salt = <i32>(check.hashId >> 16) - 1;
+  return verifyRsapss(record, id, DIGEST, check.signature, bytes, salt);
+}
+
 function verifyAlone(check: Check): bool {
   if (kindOfCheck(check) == <u32>KeyKind.ED25519) {
     return verifyEdPlain(
@@ -195,6 +208,7 @@ function verifyAlone(check: Check): bool {
       check.signatureBytes,
     );
   }
+  if (kindOfCheck(check) == <u32>KeyKind.RSA) return verifyRsa(check);
   hash(check.hashId, check.message, check.messageBytes, DIGEST);
   const bytes = digestBytes(check.hashId);
   const key = keyOfCheck(check);

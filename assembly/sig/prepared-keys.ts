@@ -1,7 +1,7 @@
 /**
- * Keys that are known beforehand, in slots: ECDSA P-256 and P-384, Ed25519. A key may own a table
- * of multiples (curve/p256-table, p384-lanes, edwards-lanes), which makes its signatures many times
- * faster to verify; how many tables there are is bounded in bytes, and the key that waited longest
+ * Keys that are known beforehand, in slots: ECDSA P-256 and P-384, Ed25519, RSA. A key of a curve
+ * may own a table of multiples (curve/p256-table, p384-lanes, edwards-lanes), which makes its
+ * signatures many times faster to verify; an RSA key always has its record of 3 KB (sig/rsa-key); how many tables there are is bounded in bytes, and the key that waited longest
  * gives its table up when another needs the room. Whether a key has a table changes no answer.
  *
  * Tables lie in memory that is grown for them and never given back; a table given up is used again
@@ -14,6 +14,7 @@ import { makeTable, tableBytes } from "../curve/p256-table";
 import { P384 } from "../curve/p384";
 import { makeWideTable } from "../curve/p384-lanes";
 import { readPoint } from "../curve/weierstrass";
+import { completeRecord, readRsaKey, RSA_RECORD_BYTES, RSA_VALUE_BYTES } from "./rsa-key";
 
 /** Keys at once. */
 export const SLOTS_MAX: u32 = 16_384;
@@ -29,6 +30,8 @@ export const enum KeyKind {
   ED25519 = 2,
   /** x||y, 96 bytes. */
   P384 = 3,
+  /** n and e, each 512 bytes. */
+  RSA = 4,
 }
 
 /** How hot a key is: 66 KB of table for a warm key, 189 KB for a hot one. */
@@ -42,7 +45,7 @@ export const enum Tier {
 class Slot {
   /** KeyKind of the key held; 0 where none is. */
   kind: u32;
-  /** The table's window, 0 without a table; and its address. */
+  /** The table's window, 0 without a table; and its address. Of an RSA key, that of its record. */
   window: u32;
   table: usize;
   /** The next slot of the same hash, or of the free list, plus 1. */
@@ -64,6 +67,9 @@ const HEADS_MASK: u32 = 4095;
 const KEY_BYTES: usize = 96;
 const POINT: usize = memory.data(144, 16);
 const KEYED: usize = memory.data(96, 16);
+const RECORD: usize = memory.data(RSA_RECORD_BYTES, 16);
+/** A record, up to a multiple of 16 bytes. */
+const RECORD_ROOM: u32 = (RSA_RECORD_BYTES + 15) & ~15;
 
 let slots: u32 = 0;
 let freeSlots: u32 = 0;
@@ -73,6 +79,8 @@ let bytesUsed: u32 = 0;
 /** Tables given up, by tier; each begins with the address of the next. */
 let freeWarm: usize = 0;
 let freeHot: usize = 0;
+/** Records given up, likewise. */
+let freeRecord: usize = 0;
 /** What is left of the memory grown last. */
 let room: usize = 0;
 let roomEnd: usize = 0;
@@ -104,11 +112,11 @@ function tierOf(slot: Slot): u32 {
   return slot.window == windowOf(slot.kind, Tier.HOT) ? Tier.HOT : Tier.WARM;
 }
 
-/** Copies a key into KEYED, with zeros behind a short one. */
+/** Copies a key into KEYED, with zeros behind a short one; of an RSA key, the low limbs of n. */
 function pad(kind: u32, key: usize): void {
   memory.fill(KEYED, 0, KEY_BYTES);
   const p256 = kind == <u32>KeyKind.P256;
-  memory.copy(KEYED, key, p256 ? 64 : kind == <u32>KeyKind.P384 ? KEY_BYTES : 32);
+  memory.copy(KEYED, key, p256 ? 64 : kind == <u32>KeyKind.ED25519 ? 32 : KEY_BYTES);
 }
 
 /** Limits the bytes of all tables from now on; what is held already stays. */
@@ -128,7 +136,7 @@ function headOf(kind: u32, key: usize): usize {
   return HEADS + <usize>(((hash ^ (hash >> 16)) & HEADS_MASK) << 2);
 }
 
-/** The slot of a key, or NO_SLOT. */
+/** The slot of a key, or NO_SLOT. An RSA key is looked for by the values of its record. */
 export function findKey(kind: u32, key: usize): u32 {
   if (slots == 0) return NO_SLOT;
   pad(kind, key);
@@ -136,10 +144,15 @@ export function findKey(kind: u32, key: usize): u32 {
   while (next != 0) {
     const slot = slotOf(next - 1);
     const same = memory.compare(changetype<usize>(slot) + KEY, KEYED, KEY_BYTES) == 0;
-    if (same && slot.kind == kind) return next - 1;
+    if (same && slot.kind == kind && isWhole(slot, key)) return next - 1;
     next = slot.next;
   }
   return NO_SLOT;
+}
+
+/** Whether an RSA slot's other values are the key's too; for other kinds there are none. */
+function isWhole(slot: Slot, key: usize): bool {
+  return slot.kind != <u32>KeyKind.RSA || memory.compare(slot.table, key, RSA_VALUE_BYTES) == 0;
 }
 
 /** Kind of the key in a slot. */
@@ -165,10 +178,17 @@ export function tableOf(index: u32): usize {
   return slotOf(index).table;
 }
 
-/** Reads a key into POINT; false when its value is no key. */
+/** Record of the RSA key in a slot. */
+export function recordOf(index: u32): usize {
+  assert(kindOf(index) == <u32>KeyKind.RSA);
+  return slotOf(index).table;
+}
+
+/** Reads a key into POINT or RECORD; false when its value is no key. */
 function readKey(kind: u32, key: usize): bool {
   if (kind == <u32>KeyKind.P256) return readPoint(P256, POINT, key);
   if (kind == <u32>KeyKind.P384) return readPoint(P384, POINT, key);
+  if (kind == <u32>KeyKind.RSA) return readRsaKey(RECORD, key, 512, key + 512, 512);
   assert(kind == <u32>KeyKind.ED25519);
   return decodePoint(POINT, key) && !isSmallOrder(POINT);
 }
@@ -180,13 +200,15 @@ function readKey(kind: u32, key: usize): bool {
  */
 export function enrollKey(kind: u32, key: usize, tier: u32): u32 {
   if (!readKey(kind, key)) return NO_SLOT;
+  const rsa = kind == <u32>KeyKind.RSA;
+  if (rsa) key = RECORD;
   let index = findKey(kind, key);
   if (index == NO_SLOT) index = addKey(kind, key);
   if (index == NO_SLOT) return NO_SLOT;
   const slot = slotOf(index);
   slot.stamp = ++stamp;
   slot.lent = 0;
-  if (SIMD != 0) raise(slot, tier);
+  if (SIMD != 0 && !rsa) raise(slot, tier);
   return index;
 }
 
@@ -222,20 +244,44 @@ function lentSlots(): u32 {
   return lent;
 }
 
-/** A new slot for this key, NO_SLOT where there is none left. */
+/** A new slot for this key, NO_SLOT where there is none left, or no room for a record. */
 function addKey(kind: u32, key: usize): u32 {
+  const rsa = kind == <u32>KeyKind.RSA;
+  const record = rsa ? takeRecord() : 0;
+  if (rsa && record == 0) return NO_SLOT;
   const index = takeSlot();
-  if (index == NO_SLOT) return NO_SLOT;
+  if (index == NO_SLOT) {
+    if (rsa) dropRecord(record);
+    return NO_SLOT;
+  }
   pad(kind, key);
   const slot = slotOf(index);
   const head = headOf(kind, KEYED);
   slot.kind = kind;
   slot.window = 0;
-  slot.table = 0;
+  slot.table = record;
   slot.next = load<u32>(head);
   memory.copy(changetype<usize>(slot) + KEY, KEYED, KEY_BYTES);
   store<u32>(head, index + 1);
   return index;
+}
+
+/** A copy of RECORD, complete; 0 when the limit or the engine has no room for one. */
+function takeRecord(): usize {
+  let record = freeRecord;
+  if (record != 0) freeRecord = load<usize>(record);
+  else if (RECORD_ROOM <= bytesMax && bytesUsed <= bytesMax - RECORD_ROOM) {
+    record = takeFresh(RECORD_ROOM);
+  }
+  if (record == 0) return 0;
+  completeRecord(RECORD);
+  memory.copy(record, RECORD, RSA_RECORD_BYTES);
+  return record;
+}
+
+function dropRecord(record: usize): void {
+  store<usize>(record, freeRecord);
+  freeRecord = record;
 }
 
 function takeSlot(): u32 {
@@ -257,6 +303,7 @@ export function forgetKey(index: u32): void {
     link = changetype<usize>(slotOf(load<u32>(link) - 1)) + NEXT;
   }
   store<u32>(link, slot.next);
+  if (slot.kind == <u32>KeyKind.RSA) dropRecord(slot.table);
   slot.kind = 0;
   slot.lent = 0;
   memory.fill(key, 0, KEY_BYTES);

@@ -3,7 +3,8 @@
  * hash.
  */
 import { begin, digestBytes, finish, HASH_CONTEXT_BYTES, update } from "../hash/hash";
-import { openRsa, RSA_BYTES_MAX } from "./rsa-public";
+import { RSA_BYTES_MAX } from "./rsa-key";
+import { openRsa } from "./rsa-public";
 
 /** In place of a salt length: take the one that the encoding has. */
 export const ANY_SALT: i32 = -1;
@@ -16,21 +17,18 @@ const COUNTER: usize = memory.data(4, 16);
 const ZEROS: usize = memory.data<u8>([0, 0, 0, 0, 0, 0, 0, 0]);
 
 /**
- * Whether the signature holds over the message of that digest (`digestBytes(hashId)` bytes at
- * `digest`). `saltLength` is the exact length, or ANY_SALT.
+ * Whether the signature, by the key of a record, holds over the message of that digest
+ * (`digestBytes(hashId)` bytes at `digest`). `saltLength` is the exact length, or ANY_SALT.
  */
 export function verifyRsapss(
-  n: usize,
-  nLength: u32,
-  e: usize,
-  eLength: u32,
+  record: usize,
   hashId: u32,
   digest: usize,
   signature: usize,
   signatureLength: u32,
   saltLength: i32,
 ): bool {
-  const bits = openRsa(n, nLength, e, eLength, signature, signatureLength, OPENED);
+  const bits = openRsa(record, signature, signatureLength, OPENED);
   if (bits == 0) return false;
   // EM has one bit less than n; where that saves a byte, the byte must be zero (§8.1.2 step 2c).
   let em = OPENED;

@@ -3,7 +3,8 @@
  * byte.
  */
 import { digestBytes, HashId } from "../hash/hash";
-import { openRsa, RSA_BYTES_MAX } from "./rsa-public";
+import { RSA_BYTES_MAX } from "./rsa-key";
+import { openRsa } from "./rsa-public";
 
 const OPENED: usize = memory.data(RSA_BYTES_MAX, 16);
 
@@ -39,20 +40,17 @@ function infoOf(hashId: u32): usize {
 }
 
 /**
- * Whether the signature holds over the message of that digest (`digestBytes(hashId)` bytes at
- * `digest`).
+ * Whether the signature, by the key of a record, holds over the message of that digest
+ * (`digestBytes(hashId)` bytes at `digest`).
  */
 export function verifyRsassa(
-  n: usize,
-  nLength: u32,
-  e: usize,
-  eLength: u32,
+  record: usize,
   hashId: u32,
   digest: usize,
   signature: usize,
   signatureLength: u32,
 ): bool {
-  const bits = openRsa(n, nLength, e, eLength, signature, signatureLength, OPENED);
+  const bits = openRsa(record, signature, signatureLength, OPENED);
   return bits != 0 && isEncoding(OPENED, (bits + 7) >> 3, hashId, digest);
 }
 

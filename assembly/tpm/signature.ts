@@ -8,7 +8,7 @@ import { Curve } from "../curve/curve";
 import { verifyEcdsa } from "../sig/ecdsa";
 import { noteVerified } from "../sig/known-keys";
 import { KeyKind } from "../sig/prepared-keys";
-import { ANY_SALT, verifyRsapss, verifyRsassa } from "../sig/rsa";
+import { ANY_SALT, rsaRecord, verifyRsapss, verifyRsassa } from "../sig/rsa";
 import { alg, curve, hashOf } from "./algorithm";
 import { EXPONENT, EXPONENT_BYTES, POINT, curveId, modulus, padTo, publicArea, scheme, schemeHash, type } from "./public";
 
@@ -94,12 +94,11 @@ function verifyRsa(r: TpmReader, id: u32): Code {
 }
 
 function isRsaSignature(id: u32, s: Span): bool {
-  const n = ptrOf(modulus);
-  const nBytes = lenOf(modulus);
-  const e = EXPONENT;
+  const record = rsaRecord(ptrOf(modulus), lenOf(modulus), EXPONENT, EXPONENT_BYTES);
+  if (record == 0) return false;
   if (scheme == alg.RSASSA) {
-    return verifyRsassa(n, nBytes, e, EXPONENT_BYTES, id, DIGEST, ptrOf(s), lenOf(s));
+    return verifyRsassa(record, id, DIGEST, ptrOf(s), lenOf(s));
   }
   // Part 1 §B.7: a TPM's salt is as long as the hash, or as long as fits, by its version and mode.
-  return verifyRsapss(n, nBytes, e, EXPONENT_BYTES, id, DIGEST, ptrOf(s), lenOf(s), ANY_SALT);
+  return verifyRsapss(record, id, DIGEST, ptrOf(s), lenOf(s), ANY_SALT);
 }

@@ -1,7 +1,8 @@
 /**
  * Keys that are known beforehand, and many signatures at once. A handle stands for a key that was
- * checked; except for RSA the core also keeps a table of its multiples, of the size that the tier
- * asks for and the limit allows, which makes its signatures several times faster to verify. What is
+ * checked; the core also keeps a table of its multiples, of the size that the tier asks for and the
+ * limit allows (3 KB for RSA in every tier), which makes its signatures several times faster to
+ * verify. What is
  * answered never depends on tables, order or batch size.
  */
 import { CoreError } from "./errors.ts";
@@ -35,7 +36,9 @@ export interface SignatureCheck {
 
 /** The numbers of assembly/sig/prepared-keys.ts. */
 const TIERS: Readonly<Record<Tier, number>> = { cold: 0, warm: 1, hot: 2 };
-const KINDS = { p256: 1, ed25519: 2, p384: 3 } as const;
+const KINDS = { p256: 1, ed25519: 2, p384: 3, rsa: 4 } as const;
+/** The core keeps an RSA key as n and e, each of this width. */
+const RSA_BYTES = 512;
 const NO_SLOT = 0xffffffff;
 const P256_BYTES = 32;
 /** x then y. */
@@ -179,18 +182,26 @@ export class Keys {
     }
     entry.core = core;
     entry.slot = null;
-    const known = slotKey(entry.key);
-    if (known === null) return;
-    const slot = core.enrollKey(known.kind, place(core, [known.bytes])[0] ?? 0, entry.tier) >>> 0;
+    const { kind, bytes } = slotKey(entry.key);
+    const slot = core.enrollKey(kind, place(core, [bytes])[0] ?? 0, entry.tier) >>> 0;
     if (slot === NO_SLOT) return;
     entry.slot = slot;
     this.#holders.set(slot, (this.#holders.get(slot) ?? 0) + 1);
   }
 }
 
-/** The key as the core keeps it in a slot; null for kinds that it does not keep. */
-function slotKey(key: PublicKey): { kind: number; bytes: Uint8Array } | null {
-  if ("n" in key) return null;
+/** A big-endian number without leading zeros. */
+const significant = (value: Uint8Array): Uint8Array =>
+  value.subarray(value.findIndex((byte) => byte !== 0));
+
+/** The key as the core keeps it in a slot; its value has been checked. */
+function slotKey(key: PublicKey): { kind: number; bytes: Uint8Array } {
+  if ("n" in key) {
+    const bytes = new Uint8Array(2 * RSA_BYTES);
+    bytes.set(significant(key.n), RSA_BYTES - significant(key.n).length);
+    bytes.set(significant(key.e), 2 * RSA_BYTES - significant(key.e).length);
+    return { kind: KINDS.rsa, bytes };
+  }
   if (!("y" in key)) return { kind: KINDS.ed25519, bytes: key.x };
   const kind = key.x.length === P256_BYTES ? KINDS.p256 : KINDS.p384;
   return { kind, bytes: pointBytes(key) };

@@ -95,7 +95,7 @@ export function pointBytes(key: { readonly x: Uint8Array; readonly y: Uint8Array
 export interface Prepared {
   /** Verifies it alone. */
   verify(core: Exports): boolean;
-  /** The hash's number, 0 where the scheme has its own. */
+  /** The hash's number, 0 where the scheme has its own; for RSA with the scheme (sig/batch). */
   readonly hash: number;
   /** For P-256, whose keys the core takes in a batch without a slot: x||y. */
   readonly point: (() => Uint8Array) | null;
@@ -142,8 +142,7 @@ export function prepareCheck(
   if (scheme.type !== "rsassa" && scheme.type !== "rsapss") {
     throw new CoreError("input", `There is no scheme "${String((scheme as Scheme).type)}".`);
   }
-  const verify = prepareRsa(scheme, rsaKey(key), message, signature);
-  return { verify, hash: hashId(scheme.hash), point: null };
+  return prepareRsa(scheme, rsaKey(key), message, signature);
 }
 
 function ed25519Key(key: PublicKey): Uint8Array {
@@ -157,15 +156,17 @@ function prepareRsa(
   key: { n: Uint8Array; e: Uint8Array },
   message: Uint8Array,
   signature: Uint8Array,
-): (core: Exports) => boolean {
+): Prepared {
   const id = hashId(scheme.hash);
   const salt = scheme.type === "rsapss" ? saltOf(scheme.saltLength) : null;
-  return (core) => {
+  const verify = (core: Exports): boolean => {
     const [n = 0, e = 0, m = 0, s = 0] = place(core, [key.n, key.e, message, signature]);
     const parts = [n, key.n.length, e, key.e.length, m, message.length, s, signature.length];
     if (salt === null) return core.verifyRsassaMessage(id, ...parts) === 1;
     return core.verifyRsapssMessage(id, salt, ...parts) === 1;
   };
+  const hash = salt === null ? id : id + 0x100 + (salt + 1) * 0x10000;
+  return { verify, hash, point: null };
 }
 
 /**
