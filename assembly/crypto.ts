@@ -16,7 +16,8 @@
 export { verifyChecks } from "./sig/batch";
 export { isOnCurve } from "./sig/ecdsa";
 export { isEd25519Key } from "./sig/ed25519";
-export { enrollKey, forgetKey, keyBytes, limitKeyBytes } from "./sig/prepared-keys";
+export { keyBytes, limitKeyBytes } from "./sig/key-rooms";
+export { enrollKey, forgetKey } from "./sig/prepared-keys";
 export { rsaKeyOk } from "./sig/rsa";
 import { digestBytes, hash as hashAll } from "./hash/hash";
 import { verifyEcdsa } from "./sig/ecdsa";

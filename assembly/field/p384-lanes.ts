@@ -7,6 +7,7 @@ import { addLimbs, clear, compare, isZero as isZeroNumber, limb, setLimb, subLim
 import { add as addModular } from "./montgomery";
 import { FIELD, PRIME } from "./p384";
 import { mulSub } from "./p384-lanes.generated";
+import { invertOdd } from "./safegcd";
 
 export { mulSub } from "./p384-lanes.generated";
 
@@ -14,21 +15,28 @@ export { mulSub } from "./p384-lanes.generated";
 export const WIDE_BYTES: i32 = 240;
 const LIMBS: u32 = 30;
 
-/** 1 and R mod p in Montgomery's form, in every lane. */
+/**
+ * 1, and what multiplies into and out of Montgomery's form: R, R^2 and R^3 mod p, in every lane.
+ */
 export const ONE: usize = memory.data(240, 16);
 export const SQUARE: usize = memory.data(240, 16);
+const CUBE: usize = memory.data(240, 16);
 const ZERO: usize = memory.data(240, 16);
 const PLAIN: usize = memory.data(52, 16);
+const TURNED: usize = memory.data(240, 16);
+const PRODUCT: usize = memory.data(240, 16);
+const OTHERS: usize = memory.data(240, 16);
 
 defineConstants();
 
 function defineConstants(): void {
   clear(PLAIN, 12);
   setLimb(PLAIN, 0, 1);
-  for (let power: u32 = 1; power <= 780; ++power) {
+  for (let power: u32 = 1; power <= 1170; ++power) {
     addModular(FIELD, PLAIN, PLAIN, PLAIN);
     if (power == 390) fill(ONE, PLAIN);
     else if (power == 780) fill(SQUARE, PLAIN);
+    else if (power == 1170) fill(CUBE, PLAIN);
   }
 }
 
@@ -38,14 +46,31 @@ export function mul(out: usize, a: usize, b: usize): void {
 }
 
 export function sub(out: usize, a: usize, b: usize): void {
-  for (let i: usize = 0; i < 240; i += 16) {
+  for (let i: usize = 0; i < 240; i += 80) {
     v128.store(out + i, i16x8.sub(v128.load(a + i), v128.load(b + i)));
+    v128.store(out + i, i16x8.sub(v128.load(a + i, 16), v128.load(b + i, 16)), 16);
+    v128.store(out + i, i16x8.sub(v128.load(a + i, 32), v128.load(b + i, 32)), 32);
+    v128.store(out + i, i16x8.sub(v128.load(a + i, 48), v128.load(b + i, 48)), 48);
+    v128.store(out + i, i16x8.sub(v128.load(a + i, 64), v128.load(b + i, 64)), 64);
   }
 }
 
 export function add(out: usize, a: usize, b: usize): void {
-  for (let i: usize = 0; i < 240; i += 16) {
+  for (let i: usize = 0; i < 240; i += 80) {
     v128.store(out + i, i16x8.add(v128.load(a + i), v128.load(b + i)));
+    v128.store(out + i, i16x8.add(v128.load(a + i, 16), v128.load(b + i, 16)), 16);
+    v128.store(out + i, i16x8.add(v128.load(a + i, 32), v128.load(b + i, 32)), 32);
+    v128.store(out + i, i16x8.add(v128.load(a + i, 48), v128.load(b + i, 48)), 48);
+    v128.store(out + i, i16x8.add(v128.load(a + i, 64), v128.load(b + i, 64)), 64);
+  }
+}
+
+/** out = chosen in the lanes of the four bits of `lanes`, else its old value. */
+export function choose(out: usize, chosen: usize, lanes: u32): void {
+  const bits = v128.and(i32x4.splat(lanes), i32x4(1, 2, 4, 8));
+  const mask = i32x4.ne(bits, i32x4.splat(0));
+  for (let i: usize = 0; i < 240; i += 16) {
+    v128.store(out + i, v128.bitselect(v128.load(chosen + i), v128.load(out + i), mask));
   }
 }
 
@@ -96,6 +121,31 @@ function fill(out: usize, a: usize): void {
 
 /** Whether one lane, a few p from zero at most, is a multiple of p. */
 export function isZero(a: usize, lane: u32): bool {
+  reduce(a, lane);
+  return isZeroNumber(PLAIN, 12);
+}
+
+/**
+ * out = 1/a in every lane, by one inversion of the product of all four; false, without a result,
+ * when one of them is zero.
+ */
+export function invertLanes(out: usize, a: usize): bool {
+  turnTwo(TURNED, a, 240);
+  mul(PRODUCT, a, TURNED);
+  turnOne(OTHERS, PRODUCT, 240);
+  mul(PRODUCT, PRODUCT, OTHERS);
+  mul(OTHERS, OTHERS, TURNED);
+  reduce(PRODUCT, 0);
+  if (isZeroNumber(PLAIN, 12)) return false;
+  invertOdd(PLAIN, PLAIN, PRIME, 12);
+  fill(TURNED, PLAIN);
+  mul(TURNED, TURNED, CUBE);
+  mul(out, OTHERS, TURNED);
+  return true;
+}
+
+/** PLAIN = one lane, a few p from zero at most, in [0, p); in Montgomery's form if it was. */
+function reduce(a: usize, lane: u32): void {
   a += (<usize>lane) << 2;
   let held: i64 = 0;
   let bits: u32 = 0;
@@ -112,5 +162,4 @@ export function isZero(a: usize, lane: u32): bool {
   let top = <i32>held;
   while (top < 0) top += <i32>addLimbs(PLAIN, PLAIN, PRIME, 12);
   while (top > 0 || compare(PLAIN, PRIME, 12) >= 0) top -= <i32>subLimbs(PLAIN, PLAIN, PRIME, 12);
-  return isZeroNumber(PLAIN, 12);
 }

@@ -10,7 +10,7 @@ import { Curve, curveBytes } from "../curve/curve";
 import { limits } from "../generated";
 import { HashId } from "../hash/hash";
 import { isOnCurve, verifyEcdsa } from "../sig/ecdsa";
-import { rsaKeyOk, verifyRsassa } from "../sig/rsa";
+import { rsaKeyOk, rsaRecord, verifyRsassa } from "../sig/rsa";
 
 export const enum SignatureAnswer {
   /** There is no signature, or no key to verify any. */
@@ -122,10 +122,8 @@ export function verifyFile(keys: Span, hash: u32, digest: Span, attribute: Span)
 function verifyOne(hash: u32, digest: Span, signature: Span): bool {
   const bytes = ptrOf(signature);
   if (curve == 0) {
-    const n = ptrOf(first);
-    const e = ptrOf(second);
-    const length = lenOf(signature);
-    return verifyRsassa(n, lenOf(first), e, lenOf(second), hash, ptrOf(digest), bytes, length);
+    const record = rsaRecord(ptrOf(first), lenOf(first), ptrOf(second), lenOf(second));
+    return record != 0 && verifyRsassa(record, hash, ptrOf(digest), bytes, lenOf(signature));
   }
   if (!readDer(signature)) return false;
   placePoint();

@@ -10,7 +10,7 @@ import { verifyPlain } from "./ecdsa";
 import { verifyPlain as verifyEdPlain } from "./ed25519";
 import { edItemOf, verifyEdItems } from "./ed25519-lanes";
 import { Answer, BATCH_MAX, itemOf, verifyItems } from "./p256-batch";
-import { verifyWideItems, wideItemOf } from "./p384-lanes";
+import { verifyWideItems, WIDE_BATCH_MAX, wideItemOf } from "./p384-lanes";
 import { KeyKind, keyOf, kindOf, NO_SLOT, recordOf, tableOf, useWindow } from "./prepared-keys";
 import { verifyRsapss } from "./rsapss";
 import { verifyRsassa } from "./rsassa";
@@ -66,7 +66,7 @@ export function verifyChecks(checks: usize, count: u32, answers: usize): void {
   if (SIMD == 0) return;
   verifyKind(checks, count, answers, KeyKind.P256, BATCH_MAX);
   verifyKind(checks, count, answers, KeyKind.ED25519, 4);
-  verifyKind(checks, count, answers, KeyKind.P384, 4);
+  verifyKind(checks, count, answers, KeyKind.P384, WIDE_BATCH_MAX);
 }
 
 /**

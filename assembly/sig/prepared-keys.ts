@@ -1,19 +1,20 @@
 /**
  * Keys that are known beforehand, in slots: ECDSA P-256 and P-384, Ed25519, RSA. A key of a curve
- * may own a table of multiples (curve/p256-table, p384-lanes, edwards-lanes), which makes its
- * signatures many times faster to verify; an RSA key always has its record of 3 KB (sig/rsa-key); how many tables there are is bounded in bytes, and the key that waited longest
- * gives its table up when another needs the room. Whether a key has a table changes no answer.
+ * may own a table of multiples (curve/p256-table, p384-table, edwards-lanes), which makes its
+ * signatures many times faster to verify; how many tables there are is bounded in bytes
+ * (key-rooms), and the key that waited longest gives its table up when another needs the room. An
+ * RSA key always has its record (sig/rsa-key). Whether a key has a table changes no answer.
  *
- * Tables lie in memory that is grown for them and never given back; a table given up is used again
- * for one of its own size. The scalar build keeps the slots and makes no tables.
+ * The scalar build keeps the slots and makes no tables.
  */
 import { edBaseTable, makeEdTable } from "../curve/edwards-lanes";
 import { decodePoint, isSmallOrder } from "../curve/edwards25519";
 import { P256 } from "../curve/p256";
-import { makeTable, tableBytes } from "../curve/p256-table";
+import { makeTable } from "../curve/p256-table";
 import { P384 } from "../curve/p384";
-import { makeWideTable } from "../curve/p384-lanes";
+import { makeWideTable } from "../curve/p384-table";
 import { readPoint } from "../curve/weierstrass";
+import { giveRoom, Room, roomsAllowed, takeFree, takeRoom } from "./key-rooms";
 import { completeRecord, readRsaKey, RSA_RECORD_BYTES, RSA_VALUE_BYTES } from "./rsa-key";
 
 /** Keys at once. */
@@ -34,7 +35,7 @@ export const enum KeyKind {
   RSA = 4,
 }
 
-/** How hot a key is: 66 KB of table for a warm key, 189 KB for a hot one. */
+/** How hot a key is: 66 KB of table for a warm key, 189 KB for a hot one (P-384: 262 KB). */
 export const enum Tier {
   COLD = 0,
   WARM = 1,
@@ -68,22 +69,10 @@ const KEY_BYTES: usize = 96;
 const POINT: usize = memory.data(144, 16);
 const KEYED: usize = memory.data(96, 16);
 const RECORD: usize = memory.data(RSA_RECORD_BYTES, 16);
-/** A record, up to a multiple of 16 bytes. */
-const RECORD_ROOM: u32 = (RSA_RECORD_BYTES + 15) & ~15;
 
 let slots: u32 = 0;
 let freeSlots: u32 = 0;
 let stamp: u64 = 0;
-let bytesMax: u32 = 256 << 20;
-let bytesUsed: u32 = 0;
-/** Tables given up, by tier; each begins with the address of the next. */
-let freeWarm: usize = 0;
-let freeHot: usize = 0;
-/** Records given up, likewise. */
-let freeRecord: usize = 0;
-/** What is left of the memory grown last. */
-let room: usize = 0;
-let roomEnd: usize = 0;
 
 // @ts-ignore: decorator
 @inline
@@ -95,16 +84,14 @@ function slotOf(index: u32): Slot {
 function windowOf(kind: u32, tier: u32): u32 {
   if (tier == <u32>Tier.COLD) return 0;
   if (kind == <u32>KeyKind.P256) return tier == <u32>Tier.HOT ? 7 : 5;
-  if (kind == <u32>KeyKind.P384) return tier == <u32>Tier.HOT ? 5 : 3;
+  if (kind == <u32>KeyKind.P384) return tier == <u32>Tier.HOT ? 6 : 3;
   return tier == <u32>Tier.HOT ? 6 : 4;
 }
 
-/**
- * Bytes of the room of a table: that of the larger kind, so that one kind may take over the
- * other's.
- */
-function roomBytes(tier: u32): u32 {
-  return tableBytes(windowOf(KeyKind.P256, tier));
+/** The room that a table wants; kinds of one size may take over each other's. */
+function sizeOf(kind: u32, tier: u32): u32 {
+  if (tier != <u32>Tier.HOT) return Room.WARM;
+  return kind == <u32>KeyKind.P384 ? Room.WIDE : Room.HOT;
 }
 
 function tierOf(slot: Slot): u32 {
@@ -117,16 +104,6 @@ function pad(kind: u32, key: usize): void {
   memory.fill(KEYED, 0, KEY_BYTES);
   const p256 = kind == <u32>KeyKind.P256;
   memory.copy(KEYED, key, p256 ? 64 : kind == <u32>KeyKind.ED25519 ? 32 : KEY_BYTES);
-}
-
-/** Limits the bytes of all tables from now on; what is held already stays. */
-export function limitKeyBytes(bytes: u32): void {
-  bytesMax = bytes;
-}
-
-/** Bytes that tables take now, unused ones included. */
-export function keyBytes(): u32 {
-  return bytesUsed;
 }
 
 /** FNV-1a over the kind and the padded key. */
@@ -217,7 +194,7 @@ export function enrollKey(kind: u32, key: usize, tier: u32): u32 {
  * nothing but tables of its own kind.
  */
 export function lendKey(kind: u32, key: usize, uses: u32, tier: u32): u32 {
-  if (bytesMax == 0 || !readKey(kind, key)) return NO_SLOT;
+  if (!roomsAllowed() || !readKey(kind, key)) return NO_SLOT;
   let index = findKey(kind, key);
   if (index == NO_SLOT) {
     if (lentSlots() >= LENT_MAX) forgetKey(findOldest(Tier.COLD, null));
@@ -251,7 +228,7 @@ function addKey(kind: u32, key: usize): u32 {
   if (rsa && record == 0) return NO_SLOT;
   const index = takeSlot();
   if (index == NO_SLOT) {
-    if (rsa) dropRecord(record);
+    if (rsa) giveRoom(Room.RECORD, record);
     return NO_SLOT;
   }
   pad(kind, key);
@@ -268,20 +245,11 @@ function addKey(kind: u32, key: usize): u32 {
 
 /** A copy of RECORD, complete; 0 when the limit or the engine has no room for one. */
 function takeRecord(): usize {
-  let record = freeRecord;
-  if (record != 0) freeRecord = load<usize>(record);
-  else if (RECORD_ROOM <= bytesMax && bytesUsed <= bytesMax - RECORD_ROOM) {
-    record = takeFresh(RECORD_ROOM);
-  }
+  const record = takeRoom(Room.RECORD);
   if (record == 0) return 0;
   completeRecord(RECORD);
   memory.copy(record, RECORD, RSA_RECORD_BYTES);
   return record;
-}
-
-function dropRecord(record: usize): void {
-  store<usize>(record, freeRecord);
-  freeRecord = record;
 }
 
 function takeSlot(): u32 {
@@ -303,7 +271,7 @@ export function forgetKey(index: u32): void {
     link = changetype<usize>(slotOf(load<u32>(link) - 1)) + NEXT;
   }
   store<u32>(link, slot.next);
-  if (slot.kind == <u32>KeyKind.RSA) dropRecord(slot.table);
+  if (slot.kind == <u32>KeyKind.RSA) giveRoom(Room.RECORD, slot.table);
   slot.kind = 0;
   slot.lent = 0;
   memory.fill(key, 0, KEY_BYTES);
@@ -311,10 +279,16 @@ export function forgetKey(index: u32): void {
   freeSlots = index + 1;
 }
 
+/** Whether a slot has a table of this tier, in a room that would do for the one who asks. */
+function isPeer(slot: Slot, tier: u32, asking: Slot | null): bool {
+  if (tierOf(slot) != tier) return false;
+  return asking == null || sizeOf(slot.kind, tier) == sizeOf(asking.kind, tier);
+}
+
 /** Makes a better table for the slot, if there is room for one. */
 function raise(slot: Slot, tier: u32): void {
   for (; tier > tierOf(slot); --tier) {
-    const table = takeRoom(tier, slot);
+    const table = takeTable(tier, slot);
     if (table == 0) continue;
     dropTable(slot);
     slot.table = table;
@@ -331,57 +305,20 @@ function raise(slot: Slot, tier: u32): void {
 
 function dropTable(slot: Slot): void {
   if (slot.window == 0) return;
-  if (tierOf(slot) == <u32>Tier.HOT) {
-    store<usize>(slot.table, freeHot);
-    freeHot = slot.table;
-  } else {
-    store<usize>(slot.table, freeWarm);
-    freeWarm = slot.table;
-  }
+  giveRoom(sizeOf(slot.kind, tierOf(slot)), slot.table);
   slot.window = 0;
   slot.table = 0;
 }
 
-/**
- * Room for a table of this tier: one given up, fresh memory within the limit, or the oldest key's;
- * else 0.
- */
-function takeRoom(tier: u32, asking: Slot): usize {
-  let table = takeFree(tier);
+/** Room for a table of this tier, perhaps the oldest key's; else 0. */
+function takeTable(tier: u32, asking: Slot): usize {
+  const size = sizeOf(asking.kind, tier);
+  const table = takeRoom(size);
   if (table != 0) return table;
-  const bytes = roomBytes(tier);
-  if (bytes <= bytesMax && bytesUsed <= bytesMax - bytes) {
-    table = takeFresh(bytes);
-    if (table != 0) return table;
-  }
   const oldest = findOldest(tier, asking);
   if (oldest == NO_SLOT) return 0;
   dropTable(slotOf(oldest));
-  return takeFree(tier);
-}
-
-function takeFree(tier: u32): usize {
-  const table = tier == <u32>Tier.HOT ? freeHot : freeWarm;
-  if (table == 0) return 0;
-  if (tier == <u32>Tier.HOT) freeHot = load<usize>(table);
-  else freeWarm = load<usize>(table);
-  return table;
-}
-
-/** Grown memory, a megabyte or more at a time; 0 when the engine gives none. */
-function takeFresh(bytes: u32): usize {
-  if (roomEnd - room < <usize>bytes) {
-    const pages: u32 = 16;
-    const grown = memory.grow(pages);
-    if (grown < 0) return 0;
-    const start = <usize>grown << 16;
-    if (start != roomEnd) room = start;
-    roomEnd = start + (<usize>pages << 16);
-  }
-  const table = room;
-  room += <usize>bytes;
-  bytesUsed += bytes;
-  return table;
+  return takeFree(size);
 }
 
 /**
@@ -395,7 +332,7 @@ function findOldest(tier: u32, asking: Slot | null): u32 {
   for (let index: u32 = 0; index < slots; ++index) {
     const slot = slotOf(index);
     if (slot.kind == 0 || slot.stamp >= since || slot == asking) continue;
-    if (tier != <u32>Tier.COLD && tierOf(slot) != tier) continue;
+    if (tier != <u32>Tier.COLD && !isPeer(slot, tier, asking)) continue;
     if (amongLent && slot.lent == 0) continue;
     oldest = index;
     since = slot.stamp;

@@ -24,7 +24,9 @@ const p = fieldOf(CURVE);
 const G = baseOf(CURVE).BASE;
 const [INVALID, VALID, UNDECIDED] = [0, 1, 2];
 const TIERS = [1, 2] as const;
-const WINDOWS = [0, 3, 5] as const;
+const WINDOWS = [0, 3, 6] as const;
+/** Windows of the base point: bits of each, and how many. */
+const BASE = { bits: 10n, count: 39n } as const;
 
 /** The kernel's numbers: 30 limbs of 13 bits in four lanes. */
 function pack(lanes: readonly (readonly number[])[]): Uint8Array {
@@ -115,11 +117,11 @@ describe("sig/p384-lanes, simd", () => {
     return forge(CURVE, G.multiply(d), u, v, r);
   }
 
-  test("agrees with the plain path, one to four at a time", () => {
+  test("agrees with the plain path, alone, apart and together", () => {
     const scalar = fc.bigInt({ min: 1n, max: n - 1n });
     const one = fc.record({ d: scalar, u: scalar, v: scalar, wrong: fc.boolean(), at: fc.nat(95) });
     fc.assert(
-      fc.property(fc.array(one, { minLength: 1, maxLength: 4 }), (members) => {
+      fc.property(fc.array(one, { minLength: 1, maxLength: 6 }), (members) => {
         const batch = members.map(({ d, u, v, wrong, at }) => {
           const triple = valid(d, u, v);
           if (wrong) triple.signature[at] = (triple.signature[at] ?? 0) ^ 4;
@@ -137,22 +139,36 @@ describe("sig/p384-lanes, simd", () => {
     const good = [valid(5n, 2n ** 300n, 77n), valid(6n, 3n ** 200n, 78n)];
     for (const tier of TIERS) {
       const base = 2n ** BigInt(WINDOWS[tier]);
-      for (const sign of [1n, -1n]) {
-        // After the entries of u·G comes the first digit of v·Q: the key's holder makes both the
-        // same point.
-        const [u, v] = [2n ** 200n + 3n, 2n ** 383n + 12_345n];
-        const digit = 2n * (((v - 1n) / 2n) % base) + 1n - base;
-        const bad = valid(mod(sign * u * inverse(digit, n), n), u, v);
-        expect(plain(bad)).toBe(true);
-        expect(answers([good[0] ?? bad, bad, good[1] ?? bad], tier)).toEqual([
-          ...[VALID, UNDECIDED, VALID],
-        ]);
+      // The first digit of v·Q meets the last entry of u·G, or the last but three where four
+      // entries stand in the lanes: the key's holder makes both the same point, or opposites.
+      for (const [together, window] of [
+        [true, BASE.count - 1n],
+        [false, BASE.count - 4n],
+      ] as const) {
+        for (const sign of [1n, -1n]) {
+          const [u, v] = [2n ** 383n - 2n ** 200n + 3n, 2n ** 383n + 12_345n];
+          const top = window === BASE.count - 1n ? 0n : 2n ** BASE.bits;
+          const at = window * BASE.bits;
+          const met = ((((u - 1n) / 2n) >> at) % 2n ** BASE.bits) * 2n + 1n - top;
+          const digit = 2n * (((v - 1n) / 2n) % base) + 1n - base;
+          const d = mod(sign * (met << at) * inverse(digit, n), n);
+          const bad = valid(d, u, v);
+          expect(plain(bad)).toBe(true);
+          const [first = bad, second = bad] = good;
+          const batch = together ? [first, bad, second, first, second] : [first, bad, second];
+          expect(answers(batch, tier)).toEqual(
+            batch.map((one) => (one === bad ? UNDECIDED : VALID)),
+          );
+        }
       }
       for (const r of [1n, p - n, n - 1n]) {
         const infinite = forge(CURVE, G.multiply(9n), mod(-9n * 31n, n), 31n, r);
         expect(plain(infinite)).toBe(false);
         expect(answers([infinite], tier)).toEqual([UNDECIDED]);
         expect(answers([infinite, ...good], tier)).toEqual([UNDECIDED, VALID, VALID]);
+        expect(answers([...good, infinite, ...good], tier)).toEqual([
+          ...[VALID, VALID, UNDECIDED, VALID, VALID],
+        ]);
       }
     }
   });

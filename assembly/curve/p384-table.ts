@@ -1,0 +1,203 @@
+/**
+ * Tables of multiples of a point of P-384, as p256-table makes them for P-256 (windows, odd digits,
+ * no zero among them), and the entries that a scalar picks. An entry is x then y, each 30 balanced
+ * limbs of 13 bits in the form of field/p384-lanes, and 8 bytes of nothing.
+ */
+import { invariant } from "../abi";
+import { bitOf, copy, limb, setLimb, subLimbs } from "../field/limbs";
+import { add as addModular, invert, mul as mulModular } from "../field/montgomery";
+import { FIELD } from "../field/p384";
+import { setLane, WIDE_BYTES } from "../field/p384-lanes";
+import { P384 } from "./p384";
+import { addWidePairs, setWideJob, widePointOf, WIDE_POINT_BYTES } from "./p384-tree";
+import { addPoints } from "./weierstrass";
+
+export const WIDE_ENTRY_BYTES: u32 = 128;
+const POINT_BYTES: usize = 144;
+const WINDOWS_MAX: u32 = 128;
+
+/** Bits of a window of the base point's table, of 2.5 MB. */
+export const BASE_WINDOW: u32 = 10;
+const BASE_TABLE: usize = memory.data(39 * 512 * 128, 16);
+let baseReady: bool = false;
+
+// For each window 2^(w·i)·P and its double, in projective and then in affine coordinates.
+const BASES: usize = memory.data(2 * 128 * 144, 16);
+const CHAIN: usize = memory.data(2 * 128 * 48, 16);
+const CURRENT: usize = memory.data(144, 16);
+const INVERSE: usize = memory.data(48, 16);
+const FACTOR: usize = memory.data(48, 16);
+const HALF: usize = memory.data(48, 16);
+
+export function wideWindows(window: u32): u32 {
+  return (384 + window - 1) / window;
+}
+
+export function wideTableBytes(window: u32): u32 {
+  return wideWindows(window) * (<u32>1 << (window - 1)) * WIDE_ENTRY_BYTES;
+}
+
+/** The base point's table; made when it is first asked for, which takes some milliseconds. */
+export function wideBaseTable(): usize {
+  if (!baseReady) {
+    makeWideTable(BASE_TABLE, BASE_WINDOW, P384.table + POINT_BYTES);
+    baseReady = true;
+  }
+  return BASE_TABLE;
+}
+
+// @ts-ignore: decorator
+@inline
+function base(index: u32): usize {
+  return BASES + <usize>index * POINT_BYTES;
+}
+
+/** Points while a table is made: the entry at hand of four windows, and twice their first ones. */
+// @ts-ignore: decorator
+@inline
+function current(group: u32): usize {
+  return widePointOf(0, 0) + <usize>(2 * group * WIDE_POINT_BYTES);
+}
+
+// @ts-ignore: decorator
+@inline
+function twice(group: u32): usize {
+  return current(group) + WIDE_POINT_BYTES;
+}
+
+/** Fills a table of `wideTableBytes(window)` bytes for a point (projective, as in weierstrass). */
+export function makeWideTable(table: usize, window: u32, point: usize): void {
+  const windows = wideWindows(window);
+  invariant(windows <= WINDOWS_MAX);
+  const entries: u32 = <u32>1 << (window - 1);
+  memory.copy(CURRENT, point, POINT_BYTES);
+  for (let i: u32 = 0; i < windows; ++i) {
+    memory.copy(base(2 * i), CURRENT, POINT_BYTES);
+    addPoints(P384, CURRENT, CURRENT, CURRENT);
+    memory.copy(base(2 * i + 1), CURRENT, POINT_BYTES);
+    for (let j: u32 = 1; j < window; ++j) addPoints(P384, CURRENT, CURRENT, CURRENT);
+  }
+  toAffine(2 * windows);
+  const groups = (windows + 3) >> 2;
+  for (let group: u32 = 0; group < groups; ++group) {
+    for (let lane: u32 = 0; lane < 4; ++lane) {
+      const i = min<u32>(group * 4 + lane, windows - 1);
+      setPoint(current(group), lane, base(2 * i));
+      setPoint(twice(group), lane, base(2 * i + 1));
+    }
+  }
+  for (let j: u32 = 0; j < entries; ++j) {
+    if (j > 0) {
+      for (let group: u32 = 0; group < groups; ++group) {
+        setWideJob(group, current(group), twice(group), current(group), 0);
+      }
+      // Small odd multiples of P never meet 2·P or its negative: the order of P is a large prime.
+      assert(addWidePairs(groups));
+    }
+    for (let i: u32 = 0; i < windows; ++i) {
+      writeEntry(table + <usize>((i * entries + j) * WIDE_ENTRY_BYTES), current(i >> 2), i & 3);
+    }
+  }
+}
+
+/** Divides x and y of the first `count` bases by z, with one inversion. */
+function toAffine(count: u32): void {
+  copy(CHAIN, base(0) + 96, 12);
+  for (let i: u32 = 1; i < count; ++i) {
+    const at = CHAIN + <usize>i * 48;
+    mulModular(FIELD, at, at - 48, base(i) + 96);
+  }
+  invert(FIELD, INVERSE, CHAIN + <usize>(count - 1) * 48);
+  for (let i = count; i-- > 0;) {
+    const at = base(i);
+    if (i > 0) mulModular(FIELD, FACTOR, INVERSE, CHAIN + <usize>(i - 1) * 48);
+    else copy(FACTOR, INVERSE, 12);
+    mulModular(FIELD, INVERSE, INVERSE, at + 96);
+    mulModular(FIELD, at, at, FACTOR);
+    mulModular(FIELD, at + 48, at + 48, FACTOR);
+  }
+}
+
+/** Writes affine coordinates into a lane. */
+function setPoint(point: usize, lane: u32, affine: usize): void {
+  setForm(point, lane, affine);
+  setForm(point + WIDE_BYTES, lane, affine + 48);
+}
+
+/** Writes x·2^384 into a lane as x·2^390: the form of the lanes. */
+function setForm(out: usize, lane: u32, a: usize): void {
+  copy(FACTOR, a, 12);
+  for (let i = 0; i < 6; ++i) addModular(FIELD, FACTOR, FACTOR, FACTOR);
+  setLane(out, lane, FACTOR);
+}
+
+function writeEntry(entry: usize, point: usize, lane: u32): void {
+  const from = point + (<usize>lane << 2);
+  for (let word: usize = 0; word < 30; ++word) {
+    store<u32>(entry + (word << 2), load<u32>(from + (word << 4)));
+  }
+}
+
+/**
+ * Writes the entries that add up to k·P, one u32 for each window: its address, and 1 more where it
+ * is to be negated (p256-table explains the digits). k is 12 limbs, 0 < k < n; n are the limbs of
+ * the order.
+ */
+export function wideEntries(out: usize, table: usize, window: u32, k: usize, n: usize): void {
+  const windows = wideWindows(window);
+  const entries: u32 = <u32>1 << (window - 1);
+  const flip: u32 = 1 - bitOf(k, 0);
+  if (flip == 1) subLimbs(HALF, n, k, 12);
+  else copy(HALF, k, 12);
+  for (let i: u32 = 0; i < 11; ++i) {
+    setLimb(HALF, i, (limb(HALF, i) >> 1) | (limb(HALF, i + 1) << 31));
+  }
+  setLimb(HALF, 11, limb(HALF, 11) >> 1);
+  for (let i: u32 = 0; i < windows; ++i) {
+    const at = i * window;
+    const word = at >> 5;
+    let bits: u64 = <u64>limb(HALF, word);
+    if (word < 11) bits |= <u64>limb(HALF, word + 1) << 32;
+    const b = <u32>(bits >> (at & 31)) & (2 * entries - 1);
+    let j: u32;
+    let negative: u32 = 0;
+    if (i == windows - 1) j = b;
+    else if (b >= entries) j = b - entries;
+    else {
+      j = entries - 1 - b;
+      negative = 1;
+    }
+    invariant(j < entries);
+    store<u32>(
+      out + ((<usize>i) << 2),
+      (<u32>table + (i * entries + j) * WIDE_ENTRY_BYTES) | (negative ^ flip),
+    );
+  }
+}
+
+/** Gathers four entries, one a lane, into a vector point; 32 bytes behind it are overwritten. */
+export function gatherWide(point: usize, a: u32, b: u32, c: u32, d: u32): void {
+  const signs = i32x4.neg(v128.and(i32x4(a, b, c, d), i32x4.splat(1)));
+  const pa = <usize>(a & ~1);
+  const pb = <usize>(b & ~1);
+  const pc = <usize>(c & ~1);
+  const pd = <usize>(d & ~1);
+  for (let i: usize = 0; i < 128; i += 16) {
+    const va = v128.load(pa + i);
+    const vb = v128.load(pb + i);
+    const vc = v128.load(pc + i);
+    const vd = v128.load(pd + i);
+    const lowAB = v128.shuffle<u32>(va, vb, 0, 4, 1, 5);
+    const lowCD = v128.shuffle<u32>(vc, vd, 0, 4, 1, 5);
+    const highAB = v128.shuffle<u32>(va, vb, 2, 6, 3, 7);
+    const highCD = v128.shuffle<u32>(vc, vd, 2, 6, 3, 7);
+    const out = point + (i << 2);
+    v128.store(out, v128.shuffle<u64>(lowAB, lowCD, 0, 2));
+    v128.store(out, v128.shuffle<u64>(lowAB, lowCD, 1, 3), 16);
+    v128.store(out, v128.shuffle<u64>(highAB, highCD, 0, 2), 32);
+    v128.store(out, v128.shuffle<u64>(highAB, highCD, 1, 3), 48);
+  }
+  for (let i = point + WIDE_BYTES; i < point + WIDE_POINT_BYTES; i += 16) {
+    v128.store(i, i16x8.sub(v128.xor(v128.load(i), signs), signs));
+  }
+}
