@@ -2,7 +2,7 @@
  * Reference policies of a domain: signed to the policy keys' threshold, kept by name and digest.
  */
 import type { Signer } from "../wire/keys.ts";
-import { parseSigned, type ReferencePolicy, signObject } from "../wire/objects.ts";
+import { type ImaRules, parseSigned, type ReferencePolicy, signObject } from "../wire/objects.ts";
 import { requireDigest } from "./creation.ts";
 import { type Domain, loadPolicies } from "./domain.ts";
 import { DomainError } from "./error.ts";
@@ -18,6 +18,8 @@ export interface PolicyRequest {
   readonly firmwareVersionMin?: bigint;
   /** One more than the highest known version of that name where absent. */
   readonly version?: number;
+  /** What a machine may have measured since it booted. */
+  readonly ima?: ImaRules;
 }
 
 export interface SignedPolicy {
@@ -59,6 +61,7 @@ export async function draftPolicy(
     name: request.name,
     version: request.version ?? Math.max(0, ...versions) + 1,
     pcrs: request.pcrs,
+    ...(request.ima !== undefined && { ima: request.ima }),
     ...(request.firmwareVersionMin !== undefined && {
       firmwareVersionMin: request.firmwareVersionMin,
     }),

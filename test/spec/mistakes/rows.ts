@@ -24,13 +24,15 @@ const QUOTE = "test/unit/assembly/tpm-mistakes.test.ts";
 const ENROLLMENT = "test/e2e/tpm-enrollment.test.ts";
 const AGENT = "test/e2e/tpm-agent.test.ts";
 const CHAIN = "test/unit/enroll/chain.test.ts";
+const IMA = "test/unit/assembly/decide-ima.test.ts";
+const GATE_IMA = "test/unit/gate/gate-ima.test.ts";
 const VERDICT = "test/unit/core/verdict.test.ts";
 const MERKLE = "test/unit/log/merkle.test.ts";
 const IMAGE = "test/e2e/exec-image.test.ts";
 const STORE = "test/fault/store.test.ts";
 
 const NO_SERVER = "there is no server yet";
-const NO_LOGS = "event and IMA logs are denied as unsupported, whatever they hold";
+const NO_LOGS = "no policy has rules over event logs yet";
 
 const at = (file: string, ...titles: readonly string[]): readonly Place[] =>
   titles.map((title) => [file, title] as const);
@@ -168,11 +170,18 @@ const ATTESTATION_ROWS: readonly Row[] = [
 
 /** Users' worst days. */
 const DAYS: readonly Row[] = [
-  absent("package updates without reboot", NO_LOGS),
+  row("package updates without reboot", [
+    IMA,
+    "hold for the entries of their range, one of them sufficing",
+  ]),
   absent("new event types after a hypervisor update", NO_LOGS),
-  absent("memfd entries in IMA", NO_LOGS),
+  row("memfd entries in IMA", [IMA, "excuse no memfd, whose name its maker chooses"]),
   absent("PCR 9 events absent from the firmware log", NO_LOGS),
-  absent("per-node allowlists of 20 MB", NO_LOGS),
+  row(
+    "per-node allowlists of 20 MB",
+    [IMA, "by a key of the policy allow a file under any path"],
+    [GATE_IMA, "a list is sent whole once, and then from where it was proven"],
+  ),
   row(
     "a non-DER EK certificate",
     ...at(CHAIN, "padding and a TCG header are cut, and the original bytes are kept"),
