@@ -21,6 +21,7 @@ import { sha256 } from "../../wire/digests.ts";
 import { generateKey, signerOf } from "../../wire/keys.ts";
 import { merkleRoot } from "../../wire/merkle.ts";
 import { type Grant, type Link, signObject } from "../../wire/objects.ts";
+import { MEASURED } from "./measured.ts";
 import { rotateGovernance, snapshotBy } from "./rotation.ts";
 import type { GrantChange, Site } from "./site.ts";
 
@@ -205,6 +206,7 @@ export const SCENARIOS: readonly Scenario[] = [
       await site.boot();
     },
   },
+  ...MEASURED,
   {
     title: "a quote replayed from an earlier run",
     expected: "environment.quote-nonce",

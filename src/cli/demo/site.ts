@@ -30,7 +30,7 @@ import { createSqliteStore, openSqliteStore, type SqliteStore } from "../../stor
 import { openTpm, pcrExtend, pcrRead, TPM_ALG } from "../../tpm/index.ts";
 import { sha256 } from "../../wire/digests.ts";
 import { coseKeyOf, generateKey, type Signer, signerOf } from "../../wire/keys.ts";
-import { type Grant, parseSigned, signObject } from "../../wire/objects.ts";
+import { type Grant, type ImaRules, parseSigned, signObject } from "../../wire/objects.ts";
 import { type Home, homeAt } from "../home.ts";
 import { tpmEvidence } from "../machine.ts";
 import { nodeFiles } from "../node-files.ts";
@@ -90,7 +90,7 @@ export class Site implements AsyncDisposable {
     step("enrolling the TPM: EK certificate chain, attestation key, credential activation");
     await site.#enroll(machines);
     step("capturing a policy from its PCRs, and activating it");
-    await site.#capture();
+    await site.capture();
     return site;
   }
 
@@ -99,9 +99,9 @@ export class Site implements AsyncDisposable {
     for (const pcr of BOOT_PCRS) await this.extend(pcr, `component ${pcr}`);
   }
 
-  async extend(pcr: number, what: string): Promise<void> {
+  async extend(pcr: number, what: string | Uint8Array): Promise<void> {
     await using tpm = await openTpm(this.tpm.uri);
-    const digest = sha256(Buffer.from(what));
+    const digest = sha256(typeof what === "string" ? Buffer.from(what) : what);
     await pcrExtend(tpm, pcr, [{ hash: TPM_ALG.SHA256, digest }]);
   }
 
@@ -159,10 +159,11 @@ export class Site implements AsyncDisposable {
     await replaceFile(nodeFiles(this.home).credential, credential);
   }
 
-  async #capture(): Promise<void> {
+  /** Makes the active policy anew, from the PCRs as they are, with IMA rules where there are any. */
+  async capture(ima?: ImaRules): Promise<void> {
     const pcrs = await this.#readPcrs();
     const signers = await signersAtHand(this.layout, "policy");
-    const request = { name: POLICY, pcrs: { sha256: pcrs } };
+    const request = { name: POLICY, pcrs: { sha256: pcrs }, ...(ima && { ima }) };
     const { digest } = await signPolicy(await this.domain(), request, signers, nowSeconds());
     const choice = { name: POLICY, digest };
     await activatePolicy(this.home.path, await this.publication(), choice, { replace: true });
@@ -311,8 +312,12 @@ export class Site implements AsyncDisposable {
 
   /** Quotes of the enrolled key over what the policy reads. */
   evidence(): EvidenceSource {
-    const policies = [{ pcrs: { sha256: new Map(BOOT_PCRS.map((pcr) => [pcr, []])) } }];
-    return tpmEvidence(this.home, this.tpm.uri, policies, this.open());
+    return tpmEvidence(this.home, this.tpm.uri, this.reads(), this.open());
+  }
+
+  /** What the active policy reads. */
+  reads(ima?: ImaRules) {
+    return [{ pcrs: { sha256: new Map(BOOT_PCRS.map((pcr) => [pcr, []])) }, ima }];
   }
 
   gate(evidence: EvidenceSource = this.evidence()): Gate {
