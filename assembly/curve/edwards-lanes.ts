@@ -20,7 +20,7 @@ import {
   turnOne,
   turnTwo,
 } from "../field/f25519-lanes";
-import { touchEntries } from "../field/lanes";
+import { copyLanes, touchEntries } from "../field/lanes";
 import { addLimbs, clear, copy, limb, setLimb } from "../field/limbs";
 import {
   add as addModular,
@@ -47,6 +47,11 @@ const T: usize = 480;
 const SUM: usize = memory.data(640, 16);
 const OTHER: usize = memory.data(640, 16);
 const GATHERED: usize = memory.data(512, 16);
+/** Groups of four sums at once. */
+export const ED_GROUPS_MAX: u32 = 16;
+/** X, Y and Z of each group's sum, and the products of each Z with those before. */
+const SUMS: usize = memory.data(16 * 480, 16);
+const PRODUCTS: usize = memory.data(16 * 160, 16);
 const NEUTRAL: usize = memory.data(128, 16);
 const TWICE_D: usize = memory.data(160, 16);
 const A: usize = memory.data(160, 16);
@@ -83,6 +88,12 @@ const DOUBLE_D: usize = memory.data<u32>([
 ]);
 
 const ZERO_ONE: usize = memory.data<u32>([1, 0, 0, 0, 0, 0, 0, 0]);
+
+// @ts-ignore: decorator
+@inline
+function sumOf(group: u32): usize {
+  return SUMS + <usize>(group * 480);
+}
 
 export function edWindows(window: u32): u32 {
   return (253 + window) / window;
@@ -316,16 +327,31 @@ export function sumAcrossLanes(): void {
   addOther();
 }
 
-/** Divides by Z: then `encodeLane` gives the points. */
-export function toAffineLanes(): void {
-  invertLanes(A, SUM + Z);
-  mul(SUM, SUM, A);
-  mul(SUM + Y, SUM + Y, A);
+/** Keeps the sum at hand as that of a group, 0 and up in order, for `toAffineGroups`. */
+export function keepSum(group: u32): void {
+  invariant(group < ED_GROUPS_MAX);
+  const product = PRODUCTS + <usize>(group * LANES_BYTES);
+  if (group == 0) copyLanes(product, SUM + Z);
+  else mul(product, product - LANES_BYTES, SUM + Z);
+  for (let i: usize = 0; i < 480; i += <usize>LANES_BYTES) copyLanes(sumOf(group) + i, SUM + i);
 }
 
-/** Writes the encoding of a lane's point, RFC 8032 §5.1.2. */
-export function encodeLane(out: usize, lane: u32): void {
-  toLimbs(NUMBER, SUM, lane);
-  toLimbs(out, SUM + Y, lane);
+/** Divides the kept sums by Z, with one inversion: then `encodeLane` gives the points. */
+export function toAffineGroups(groups: u32): void {
+  invertLanes(B, PRODUCTS + <usize>((groups - 1) * LANES_BYTES));
+  for (let group = groups; group-- > 0;) {
+    const sum = sumOf(group);
+    if (group == 0) copyLanes(A, B);
+    else mul(A, B, PRODUCTS + <usize>((group - 1) * LANES_BYTES));
+    mul(B, B, sum + Z);
+    mul(sum, sum, A);
+    mul(sum + Y, sum + Y, A);
+  }
+}
+
+/** Writes the encoding of the point in a group's lane, RFC 8032 §5.1.2. */
+export function encodeLane(out: usize, group: u32, lane: u32): void {
+  toLimbs(NUMBER, sumOf(group), lane);
+  toLimbs(out, sumOf(group) + Y, lane);
   setLimb(out, 7, limb(out, 7) | (limb(NUMBER, 0) << 31));
 }

@@ -8,7 +8,7 @@ import { digestBytes, hash, HashId } from "../hash/hash";
 import { hashFour, LANE_BYTES_MAX, setMessage } from "../hash/sha256-lanes";
 import { verifyPlain } from "./ecdsa";
 import { verifyPlain as verifyEdPlain } from "./ed25519";
-import { edItemOf, verifyEdItems } from "./ed25519-lanes";
+import { ED_BATCH_MAX, edItemOf, verifyEdItems } from "./ed25519-lanes";
 import { Answer, BATCH_MAX, itemOf, verifyItems } from "./p256-batch";
 import { verifyWideItems, WIDE_BATCH_MAX, wideItemOf } from "./p384-lanes";
 import { KeyKind, keyOf, kindOf, NO_SLOT, recordOf, tableOf, useWindow } from "./prepared-keys";
@@ -65,7 +65,7 @@ export function verifyChecks(checks: usize, count: u32, answers: usize): void {
   }
   if (SIMD == 0) return;
   verifyKind(checks, count, answers, KeyKind.P256, BATCH_MAX);
-  verifyKind(checks, count, answers, KeyKind.ED25519, 4);
+  verifyKind(checks, count, answers, KeyKind.ED25519, ED_BATCH_MAX);
   verifyKind(checks, count, answers, KeyKind.P384, WIDE_BATCH_MAX);
 }
 

@@ -1,6 +1,6 @@
 /**
- * Ed25519 for keys that have a table: four signatures at once, or one spread over four lanes,
- * without a doubling. The predicate is that of sig/ed25519, whose step 2 (about A) was settled when
+ * Ed25519 for keys that have a table: up to 64 signatures at once, four in lanes, or one spread over
+ * four lanes, without a doubling. The predicate is that of sig/ed25519, whose step 2 (about A) was settled when
  * the key was enrolled.
  */
 import {
@@ -9,10 +9,11 @@ import {
   edEntries,
   edWindows,
   encodeLane,
+  keepSum,
   neutralEntry,
   sumAcrossLanes,
   sumEntries,
-  toAffineLanes,
+  toAffineGroups,
 } from "../curve/edwards-lanes";
 import { ORDER } from "../curve/edwards25519";
 import { compare, copy, limb, setLimb } from "../field/limbs";
@@ -59,15 +60,19 @@ export class EdItem {
   valid: bool;
 }
 
-const ITEMS: usize = memory.data(4 * 32, 16);
+/** Signatures at once. */
+export const ED_BATCH_MAX: u32 = 64;
+const ITEMS: usize = memory.data(64 * 32, 16);
+/** Of each group, the lanes (bits 0 to 3) whose sums count. */
+const READY: usize = memory.data(16);
 
 export function edItemOf(index: u32): EdItem {
   return changetype<EdItem>(ITEMS + (<usize>index << 5));
 }
 
-/** Verifies the first `count` items, 1 to 4, all of whose keys have tables of this window. */
+/** Verifies the first `count` items, at least one, all of whose keys have tables of this window. */
 export function verifyEdItems(count: u32, window: u32): void {
-  assert(count >= 1 && count <= 4);
+  assert(count >= 1 && count <= ED_BATCH_MAX);
   edBaseTable();
   // Three together take as long as four; two take longer than one after the other.
   if (count >= 3) verifyTogether(count, window);
@@ -92,8 +97,8 @@ function prepareItem(index: u32, window: u32, out: usize): bool {
 }
 
 /** Whether a lane's point is R: the same canonical encoding, and not of small order. */
-function matches(index: u32, lane: u32): bool {
-  encodeLane(ENCODING, lane);
+function matches(index: u32, group: u32, lane: u32): bool {
+  encodeLane(ENCODING, group, lane);
   if (compare(ENCODING, edItemOf(index).signature, 8) != 0) return false;
   setLimb(ENCODING, 7, limb(ENCODING, 7) & 0x7fffffff);
   for (let small: usize = SMALL; small < SMALL + 160; small += 32) {
@@ -105,17 +110,25 @@ function matches(index: u32, lane: u32): bool {
 /** One signature a lane; a lane without one sums up nothing. */
 function verifyTogether(count: u32, window: u32): void {
   const points = edWindows(BASE_WINDOW) + edWindows(window);
-  let ready: u32 = 0;
-  for (let lane: u32 = 0; lane < 4; ++lane) {
-    const out = ENTRIES + <usize>(lane * STRIDE);
-    if (lane < count && prepareItem(lane, window, out)) ready |= 1 << lane;
-    else fillUp(out, 0, points);
+  const groups = (count + 3) >> 2;
+  for (let group: u32 = 0; group < groups; ++group) {
+    let ready: u32 = 0;
+    for (let lane: u32 = 0; lane < 4; ++lane) {
+      const index = group * 4 + lane;
+      const out = ENTRIES + <usize>(lane * STRIDE);
+      if (index < count && prepareItem(index, window, out)) ready |= 1 << lane;
+      else fillUp(out, 0, points);
+    }
+    store<u8>(READY + <usize>group, <u8>ready);
+    sumEntries(ENTRIES, points, STRIDE, 4);
+    keepSum(group);
   }
-  if (ready == 0) return;
-  sumEntries(ENTRIES, points, STRIDE, 4);
-  toAffineLanes();
-  for (let lane: u32 = 0; lane < count; ++lane) {
-    if (((ready >> lane) & 1) != 0) edItemOf(lane).valid = matches(lane, lane);
+  toAffineGroups(groups);
+  for (let index: u32 = 0; index < count; ++index) {
+    const group = index >> 2;
+    const lane = index & 3;
+    const ready = (<u32>load<u8>(READY + <usize>group) >> lane) & 1;
+    if (ready != 0) edItemOf(index).valid = matches(index, group, lane);
   }
 }
 
@@ -127,8 +140,9 @@ function verifyApart(index: u32, window: u32): void {
   fillUp(ENTRIES, points, rows * 4);
   sumEntries(ENTRIES, rows, 4, 16);
   sumAcrossLanes();
-  toAffineLanes();
-  edItemOf(index).valid = matches(index, 0);
+  keepSum(0);
+  toAffineGroups(1);
+  edItemOf(index).valid = matches(index, 0, 0);
 }
 
 function fillUp(entries: usize, from: u32, to: u32): void {

@@ -93,6 +93,21 @@ describe("sig/ed25519-lanes, simd", () => {
     );
   });
 
+  test.each(TIERS)("every place of a batch may be wrong, and harms no other, tier %i", (tier) => {
+    const all = Array.from({ length: 64 }, (_, i) => signed(i % 5, Uint8Array.of(i)));
+    for (const size of [3, 4, 5, 8, 31, 63, 64]) {
+      const batch = all.slice(0, size).map((item, i) => {
+        if (i % 3 !== 1) return item;
+        const signature = item.signature.slice();
+        // R in some, S in others, and an S that no signature has.
+        if (i % 2 === 0) signature[i % 32] = (signature[i % 32] ?? 0) ^ 4;
+        else signature.fill(i % 4 === 1 ? 0xff : i, 32);
+        return { ...item, signature };
+      });
+      expect(answers(batch, tier)).toEqual(batch.map((_, i) => i % 3 !== 1));
+    }
+  });
+
   test("scalars at the ends: S of 0, 1, L - 1; A of mixed order; R of small order", () => {
     // With a key A = a·B + torsion, S·B = R + k·A holds only where k takes the torsion away.
     const secret = 987_654_321n;
