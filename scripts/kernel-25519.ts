@@ -74,7 +74,9 @@ function lower(): string[] {
 export function f25519Kernels(): string {
   const limb = (k: number): string => (k < 3 ? `q${k}` : `r${k}`);
   const packed = Array.from({ length: PAIRS }, (_, j) => {
-    const pair = `v128.or(${limb(2 * j)}, ${op("shl", limb(2 * j + 1), 16)})`;
+    // Limb 2 has a carry of either sign, whose upper half would reach into limb 3.
+    const low = j === 1 ? `v128.and(${limb(2)}, v128.load(LOW))` : limb(2 * j);
+    const pair = `v128.or(${low}, ${op("shl", limb(2 * j + 1), 16)})`;
     return store(
       "out",
       j,
@@ -84,7 +86,7 @@ export function f25519Kernels(): string {
   const half = 2 ** (BITS - 1);
   const halfTop = 2 ** (TOP_BITS - 1);
   return [
-    ...reductionPreamble("kernel-25519.ts").filter((line) => !line.startsWith("const LOW")),
+    ...reductionPreamble("kernel-25519.ts"),
     quad("HALF", half),
     quad("HALF_TOP", halfTop),
     quad("MASK_TOP", 2 ** TOP_BITS - 1),
