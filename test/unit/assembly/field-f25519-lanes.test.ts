@@ -51,6 +51,15 @@ describe("field/f25519-lanes, simd", () => {
     };
     for (const a of ends) for (const b of ends) check([a, b, a, b], [b, b, a, a]);
     fc.assert(fc.property(four, four, check), { numRuns: 300 });
+    // What comes round from the top is below zero, and no limb below the fourth can take it up.
+    const one = [1, ...Array<number>(19).fill(0)];
+    for (const top of [-129, -200, -4000]) {
+      for (const first of [-4096, -4095, -4090, 0]) {
+        const a = [first, -4096, -4096, 5, ...Array<number>(15).fill(0), top];
+        const b = [first, -4096, -4095, -4096, ...Array<number>(15).fill(-1), top];
+        check([a, b, one, one], [one, one, a, b]);
+      }
+    }
   });
 
   test("a lane as plain limbs is reduced; inverses", () => {
