@@ -5,7 +5,7 @@
  */
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { CODE_LIST, FAMILIES, familyOf } from "../src/core/codes.ts";
@@ -74,6 +74,7 @@ async function buildDist(): Promise<void> {
     const name = `src/core/wasm/core.${target}.wasm`;
     await writeFile(join(root, "dist", name), await readFile(join(root, name)));
   }
+  await cp(join(root, "src/server/page"), join(root, "dist/src/server/page"), { recursive: true });
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

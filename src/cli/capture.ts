@@ -3,12 +3,13 @@ import type { Command } from "commander";
 import { nowSeconds } from "../clock.ts";
 import { loadDomain } from "../domain/domain.ts";
 import { type PcrValues, policyQuorum, signPolicy } from "../domain/policies.ts";
+import { activatePolicy } from "../domain/publication.ts";
 import { openTpm, pcrBanks, pcrRead, TPM_ALG } from "../tpm/index.ts";
 import { UsageError } from "./error.ts";
-import { readConfig } from "./home.ts";
+import { type Home, readConfig } from "./home.ts";
 import { tpmAddress } from "./machine.ts";
 import { hex, pairs } from "./print.ts";
-import { addSignerOption, type SignerOptions, signersOf } from "./publishing.ts";
+import { addSignerOption, publicationOf, type SignerOptions, signersOf } from "./publishing.ts";
 import type { Session } from "./session.ts";
 import { parseCount } from "./values.ts";
 import { defineVerb } from "./verb.ts";
@@ -84,6 +85,20 @@ async function capture(session: Session, options: Options, [name = ""]: string[]
       `next: portcullis policy activate ${name}`,
     ],
   );
+}
+
+/** Signs PCR 0 to 7 of this machine as they are now, and makes that the active policy. */
+export async function captureActive(home: Home, name: string, tpm: string | undefined) {
+  const domain = await loadDomain(home.path);
+  const signers = await signersOf(domain, "policy", policyQuorum(domain).keys, {});
+  const address = tpmAddress(readConfig(home), tpm);
+  const values = await readPcrs(address, { bank: "sha256", pcrs: FIRMWARE });
+  const pcrs: PcrValues = {
+    sha256: new Map([...values].map(([pcr, digest]) => [pcr, [digest]])),
+  };
+  const { digest } = await signPolicy(domain, { name, pcrs }, signers, nowSeconds());
+  const publication = await publicationOf(home, {});
+  await activatePolicy(home.path, publication, { name, digest }, { replace: true });
 }
 
 export function registerCapture(family: Command): void {

@@ -3,7 +3,7 @@
  * denied, and not told; the rest is the core's word on what lies there.
  */
 import { nowSeconds } from "../clock.ts";
-import { encodeCase, parseSubject } from "../gate/case.ts";
+import { encodeCase, evidenceOf, parseSubject } from "../gate/case.ts";
 import type { Materials } from "../gate/evidence.ts";
 import type { Floors } from "../store/contract.ts";
 
@@ -19,8 +19,10 @@ export async function caseAround(
     ima: null,
     uses: await usesOf(subject.elements),
     nonce: new Uint8Array(32),
+    planeNonce: null,
     nowSeconds: nowSeconds(),
     parentRun: null,
   };
-  return encodeCase(subject, held, materials, new Uint8Array(0), null, null);
+  const evidence = evidenceOf(subject, held, materials, new Uint8Array(0), null, null);
+  return encodeCase(subject, held, evidence, null);
 }

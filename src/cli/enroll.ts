@@ -3,38 +3,30 @@
  * run here.
  */
 import type { Command } from "commander";
-import { type CounterPlace, NodeEnrollment, writeAkFile } from "../agent/index.ts";
+import { NodeEnrollment } from "../agent/index.ts";
 import { nowSeconds } from "../clock.ts";
 import { type Domain, loadDomain } from "../domain/domain.ts";
-import { replaceFile } from "../domain/files.ts";
 import { coverIndex, revoke } from "../domain/publication.ts";
 import { keepIssued, reserveIndex } from "../domain/register.ts";
 import { signersAtHand } from "../domain/signers.ts";
 import { Enroller } from "../enroll/index.ts";
-import type { Anchor } from "../store/contract.ts";
-import { openSqliteStore } from "../store/sqlite.ts";
 import { coseKeyOf, type Signer } from "../wire/keys.ts";
 import { parseSigned, type UnverifiedNode } from "../wire/objects.ts";
+import { addCertificateOptions, type CertificateOptions, certificatesOf } from "./certificates.ts";
 import { UsageError } from "./error.ts";
 import { type Home, readConfig } from "./home.ts";
 import { logKeyOf, tpmAddress } from "./machine.ts";
-import { loadNode, nodeFiles } from "./node-files.ts";
+import { loadNode } from "./node-files.ts";
+import { counterOf, credentialOf, enrollAt, type JoinOptions, keepNode } from "./plane-join.ts";
 import { hex, isoTime, pairs } from "./print.ts";
 import { publicationOf } from "./publishing.ts";
 import type { Session } from "./session.ts";
 import { collect, spanOption } from "./values.ts";
-import { readCertificates, readRootsFolder } from "./vendor-roots.ts";
 import { defineVerb } from "./verb.ts";
 
-interface Options {
+interface Options extends CertificateOptions, JoinOptions {
   readonly tpm?: string;
   readonly label?: readonly string[];
-  readonly root?: readonly string[];
-  readonly roots?: readonly string[];
-  readonly intermediate?: readonly string[];
-  readonly crl?: readonly string[];
-  readonly allowSha1?: true;
-  readonly allowEk?: readonly string[];
   readonly lifetime?: number;
   readonly replace?: true;
   /** False with --no-counter. */
@@ -63,31 +55,20 @@ function keyBytes(key: Signer["key"]): Uint8Array {
 }
 
 async function makeEnroller(domain: Domain, options: Options, signer: Signer): Promise<Enroller> {
-  const folders = await Promise.all((options.roots ?? []).map(readRootsFolder));
-  const roots = [
-    ...(await readCertificates(options.root)),
-    ...folders.flatMap((folder) => folder.roots),
-  ];
-  if (roots.length === 0 && options.allowEk === undefined) {
+  const certificates = await certificatesOf(options);
+  if (certificates.roots.length === 0 && options.allowEk === undefined) {
     throw new UsageError(
       "name the TPM vendor's root certificates with --root or --roots, or the EK itself with --allow-ek.",
     );
   }
-  return new Enroller({
-    domain: domain.name,
-    signer,
-    roots,
-    intermediates: [
-      ...(await readCertificates(options.intermediate)),
-      ...folders.flatMap((folder) => folder.intermediates),
-    ],
-    revocationLists: await readCertificates(options.crl),
-    allowSha1: options.allowSha1 === true,
-    allowedEks: new Set((options.allowEk ?? []).map((digest) => digest.toLowerCase())),
-  });
+  return new Enroller({ domain: domain.name, signer, ...certificates });
 }
 
 async function enroll(session: Session, options: Options): Promise<void> {
+  if (options.plane !== undefined || options.invite !== undefined) {
+    const home = await enrollAt(session, options);
+    return tell(session, await credentialOf(home));
+  }
   const home = session.home();
   const domain = await loadDomain(home.path);
   const labels = [...new Set(options.label ?? [])].sort();
@@ -96,12 +77,8 @@ async function enroll(session: Session, options: Options): Promise<void> {
   const logKey = coseKeyOf(await logKeyOf(home));
   const known = await loadNode(home);
   const tpm = tpmAddress(readConfig(home), options.tpm);
-  const anchor = options.counter ? ((await anchorOf(home)) ?? "new") : null;
-  await using node = await NodeEnrollment.begin({
-    tpm,
-    logKey,
-    ...(anchor && { counter: anchor }),
-  });
+  const counter = await counterOf(home, options.counter);
+  await using node = await NodeEnrollment.begin({ tpm, logKey, ...counter });
   const pending = await enroller.challenge(node.request, new Date());
   const answer = await node.answer(pending.challenge);
   const iat = nowSeconds();
@@ -118,17 +95,8 @@ async function enroll(session: Session, options: Options): Promise<void> {
   await coverIndex(home.path, await publicationOf(home, {}), "nodes", statusIndex);
   await keepIssued(domain.layout, "nodes", statusIndex, bytes);
   if (known) await revokeOld(home, domain, known);
-  await writeAkFile(nodeFiles(home).ak, node.blob);
-  await replaceFile(nodeFiles(home).credential, bytes);
-  const { counter } = node;
-  const held = counter && { ...counter, value: await node.counterValue(counter) };
-  await resetCounters(home, bytes, held);
+  await keepNode(home, node, bytes);
   tell(session, bytes);
-}
-
-async function anchorOf(home: Home): Promise<Anchor | null> {
-  const store = openSqliteStore(home.state);
-  return store.anchor().finally(() => store.close());
 }
 
 /**
@@ -139,29 +107,6 @@ async function revokeOld(home: Home, domain: Domain, { claims }: UnverifiedNode)
   if (claims.domain !== domain.name) return;
   const old = { kind: "nodes", index: claims.statusIndex } as const;
   await revoke(home.path, await publicationOf(home, {}), [old]);
-}
-
-/**
- * The new key's counters at enrollment are its floor; where TPM2_Clear zeroed them, older ones
- * would deny for ever. The state is the newest there is from here on, by the enroller's word.
- */
-async function resetCounters(
-  home: Home,
-  credential: Uint8Array,
-  counter: (CounterPlace & { readonly value: bigint }) | null,
-): Promise<void> {
-  const { name, counters } = parseSigned("node", credential).claims;
-  const store = openSqliteStore(home.state);
-  try {
-    await store.transact(async (transaction) => {
-      await transaction.replaceCounters(name, counters, nowSeconds());
-      const { size } = await transaction.tree();
-      const fresh = { announced: false, snapshotVersion: 0, size };
-      await transaction.setAnchor(counter && { ...counter, ...fresh });
-    });
-  } finally {
-    await store.close();
-  }
 }
 
 function tell(session: Session, bytes: Uint8Array): void {
@@ -192,6 +137,8 @@ export function register(program: Command): void {
     examples: [
       "portcullis enroll --root vendor-root.pem --label web",
       "portcullis enroll --roots vendors/ --replace",
+      "portcullis enroll --invite node.invite",
+      "portcullis enroll --plane https://plane.example.org:8404 --token-file token --pin 3f9a...",
     ],
     notes: [
       "The EK certificate must lead to one of the roots. A TPM without a certificate is enrolled only by the digest " +
@@ -202,22 +149,20 @@ export function register(program: Command): void {
       "JSON: {ueid, akName, labels, expires, statusIndex, ekCertificate}",
     ],
     setup: (command) =>
-      command
+      addCertificateOptions(command)
         .option("--tpm <address>", "the TPM, as in config.yaml")
         .option("--label <label>", "a label of this node; again for each further one", collect)
-        .option("--root <file>", "a trusted vendor root (PEM or DER); again for others", collect)
-        .option("--intermediate <file>", "a certificate between; again for others", collect)
-        .option(
-          "--roots <folder>",
-          "a bundle with reviewed fingerprints; again for others",
-          collect,
-        )
-        .option("--crl <file>", "a revocation list (PEM or DER); again for others", collect)
-        .option("--allow-sha1", "accept certificates that are signed over SHA-1")
-        .option("--allow-ek <sha256>", "an EK public area accepted without certificate", collect)
         .option("--lifetime <span>", "until it expires (default: 365d)", spanOption("--lifetime"))
         .option("--replace", "a new key for an enrolled node; revokes its old one")
-        .option("--no-counter", "without an NV counter: an older copy of the home goes unnoticed"),
+        .option("--no-counter", "without an NV counter: an older copy of the home goes unnoticed")
+        .option("--invite <file>", "an invitation that the plane wrote (`serve --invite`)")
+        .option(
+          "--plane <url>",
+          "or word by word: the plane that enrolls; labels are then its token's",
+        )
+        .option("--plane-ca <file>", "authorities of its certificate (PEM); else the system's")
+        .option("--token-file <file>", "the token for it")
+        .option("--pin <digest>", "the charter to trust, where this home is new"),
     run: enroll,
   });
 }

@@ -30,13 +30,20 @@ const USAGE = [
   "log.malformed",
   "eventlog.malformed",
   "ima.malformed",
+  "client.address",
   "exec.request",
   "exec.file",
   "exec.user",
 ];
-const RETRY = ["domain.conflict", "store.busy"];
+const RETRY = [
+  "domain.conflict",
+  "store.busy",
+  "client.unreachable",
+  "client.timeout",
+  "client.answer",
+];
 /** The enroller did not believe the machine. */
-const DENIED = ["enroll."];
+const DENIED = ["enroll.", "client.refused"];
 
 /**
  * The documented exit code of an error that this project throws on purpose; 70 where nothing else

@@ -39,6 +39,7 @@ interface Options {
   readonly depth: number;
   readonly origin?: string;
   readonly tpm?: string;
+  readonly capture?: string;
 }
 
 const CURVES: readonly Curve[] = ["Ed25519", "P-256", "P-384"];
@@ -105,7 +106,8 @@ function setup(command: Command): void {
   command
     .option("--depth <n>", "how often a grant may be delegated", countOption("--depth", 0, 4), 4)
     .option("--origin <name>", "names this machine's audit log (default: <domain>/<host name>)")
-    .option("--tpm <address>", "this machine's TPM, such as device:/dev/tpmrm0");
+    .option("--tpm <address>", "this machine's TPM, such as device:/dev/tpmrm0")
+    .option("--capture <policy>", "sign and activate what PCR 0 to 7 hold now, under this name");
 }
 
 /** Where nothing is said: one signature more than the others need, if there are keys for it. */
@@ -171,7 +173,12 @@ async function run(session: Session, options: Options, words: string[]): Promise
     throw new UsageError(`--origin: "${origin}" cannot name a log: no spaces, no "+".`);
   }
   const config = formatConfig({ origin, tpm: options.tpm ?? null, ima: null });
-  await clearing(home, () => writeHome(home, draft, config));
+  await clearing(home, async () => {
+    await writeHome(home, draft, config);
+    if (options.capture === undefined) return;
+    const { captureActive } = await import("./capture.ts");
+    await captureActive(home, options.capture, options.tpm);
+  });
   const charterDigest = hex(draft.charterDigest);
   const snapshotExpires = isoTime(now + plan.bounds.snapshotSeconds);
   session.tell(

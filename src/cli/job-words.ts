@@ -15,6 +15,9 @@ export interface JobWords {
   /** The holder's private key, where a key holds the grant. */
   readonly key: string | undefined;
   readonly tpm: string | undefined;
+  /** The plane that decides first; absent: none is asked. */
+  readonly plane: string | undefined;
+  readonly planeCa: string | undefined;
   readonly cwd: string | undefined;
   /** NAME=VALUE, or NAME for the caller's own value; absent: the values that the grant names. */
   readonly env: readonly string[] | undefined;
@@ -36,6 +39,8 @@ const OPTIONS = {
   grant: { type: "string" },
   key: { type: "string" },
   tpm: { type: "string" },
+  plane: { type: "string" },
+  "plane-ca": { type: "string" },
   cwd: { type: "string" },
   env: { type: "string", multiple: true },
   stdin: { type: "string" },
@@ -60,6 +65,8 @@ export function parseJobWords(words: readonly string[], globals: Globals): JobWo
     grant: values.grant,
     key: values.key,
     tpm: values.tpm,
+    plane: values.plane,
+    planeCa: values["plane-ca"],
     cwd: values.cwd,
     env: values.env,
     stdin: stdinOf(values.stdin),
@@ -112,6 +119,8 @@ export function helpOf(verb: "run" | "check"): string {
     "  --parent <run id>     the run under way that starts this one, in hex",
     "  --status-fd <n>       write signed receipts, one JSON line each, to this descriptor",
     "  --tpm <address>       device:/dev/tpmrm0, swtpm:path=..., tabrmd, tcti:...",
+    "  --plane <url>         the plane that decides first, and whose governance counts",
+    "  --plane-ca <file>     authorities of its certificate (PEM); else the system's",
     "  --home <folder>, --json",
     "",
     "Exit codes: the job's own; 64 wrong usage, 70 internal, 75 denied but a retry may help, 77 denied,",

@@ -8,6 +8,7 @@ import { loadCore } from "../core/index.ts";
 import type { StateCounter } from "../gate/anchor.ts";
 import { AttestationKeyLost, type EvidenceSource } from "../gate/evidence.ts";
 import { Gate } from "../gate/gate.ts";
+import type { PlaneSource } from "../gate/plane.ts";
 import { CaseFolder } from "../log/cases.ts";
 import { Journal } from "../log/journal.ts";
 import { noteSigner } from "../log/note.ts";
@@ -60,6 +61,7 @@ export async function openMachine(
   home: Home,
   tpm: string | undefined,
   policies: readonly ReadPolicy[],
+  plane: PlaneSource | null = null,
 ): Promise<Machine> {
   const config = readConfig(home);
   const [core, logKey] = await Promise.all([loadCore(), logKeyOf(home)]);
@@ -76,6 +78,7 @@ export async function openMachine(
     evidence: tpmEvidence(home, tpmAddress(config, tpm), policies, store, config.ima ?? undefined),
     counter: tpmCounter(home, tpmAddress(config, tpm), store),
     coreDigest,
+    ...(plane && { plane }),
   });
   const signer = signerOf(logKey);
   const dispose = () => store.close();

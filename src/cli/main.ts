@@ -3,11 +3,11 @@
  * other, and turns whatever it throws into one line and a documented exit code
  * (src/gate/exit-codes.ts).
  */
-import { readFileSync } from "node:fs";
 import { UsageError } from "./error.ts";
 import { printError, printLines } from "./print.ts";
 import type { Globals } from "./session.ts";
 import { VERBS, type Verb } from "./verbs.ts";
+import { versionOf } from "./version.ts";
 
 interface Words {
   readonly globals: Globals;
@@ -41,23 +41,6 @@ const SEE_HELP = "; `portcullis --help` lists what there is.";
 function requireValue(value: string | undefined): string {
   if (value !== undefined && value !== "") return value;
   throw new UsageError("--home needs a folder.");
-}
-
-/** From package.json, which lies above both src/ and dist/src/. */
-export function versionOf(): string {
-  for (const up of ["../../package.json", "../../../package.json"]) {
-    const path = new URL(up, import.meta.url);
-    let text: string;
-    try {
-      text = readFileSync(path, "utf8");
-    } catch (error) {
-      if (error instanceof Error && "code" in error && error.code === "ENOENT") continue;
-      throw error;
-    }
-    const found: { name?: unknown; version?: unknown } = JSON.parse(text);
-    if (found.name === "portcullis" && typeof found.version === "string") return found.version;
-  }
-  throw new Error("package.json is absent");
 }
 
 function overview(): string[] {

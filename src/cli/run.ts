@@ -5,11 +5,12 @@ import type { Code } from "../core/index.ts";
 import { reopenStatus } from "../gate/descriptors.ts";
 import type { Admitted, Asked, Decision, Ended } from "../gate/gate.ts";
 import { exitCodeOf } from "../gate/outcome.ts";
+import type { PlaneSource } from "../gate/plane.ts";
 import { makeReceipt, type ReceiptFacts } from "../gate/receipt.ts";
 import { codeOfFailure } from "../gate/refusal.ts";
 import { forwardSignals } from "../gate/signals.ts";
 import type { Recorded } from "../log/journal.ts";
-import { askFor } from "./ask.ts";
+import { askFor, type Question } from "./ask.ts";
 import { type Home, homeAt, requireHome, resolveHome } from "./home.ts";
 import { helpOf, type JobWords, parseJobWords } from "./job-words.ts";
 import { type Machine, openMachine, pinnedNumber } from "./machine.ts";
@@ -50,25 +51,40 @@ export async function decideAndAct(
   // First of all: what is inherited must not reach any program that is started from here on.
   const status = words.statusFd === undefined ? null : reopenStatus(words.statusFd);
   const home = requireHome(homeAt(resolveHome(words.globals.home)));
+  const plane = await openPlane(home, words);
   const { asked, unverifiedPolicies } = await askFor(home, words, await pinnedNumber(home));
   try {
-    return await judge(verb, home, words, asked, unverifiedPolicies, status);
+    return await judge(verb, home, words, { asked, unverifiedPolicies, plane }, status);
   } finally {
     await asked.prepared.close();
+    plane?.close();
   }
+}
+
+/**
+ * The plane, where one is named; what it publishes is taken first. Where that fails, what lies here
+ * is judged, by the plane too: it denies what is no longer in force.
+ */
+async function openPlane(home: Home, { plane, planeCa }: JobWords) {
+  if (plane === undefined) return null;
+  const { fetchGovernance, openClient } = await import("./plane-client.ts");
+  const client = await openClient(plane, planeCa);
+  await fetchGovernance(home.path, client).catch((error: unknown) => {
+    process.stderr.write(`portcullis: nothing was fetched: ${messageOf(error)}\n`);
+  });
+  return client;
 }
 
 async function judge(
   verb: VerbName,
   home: Home,
   words: JobWords,
-  asked: Asked,
-  policies: Parameters<typeof openMachine>[2],
+  { asked, unverifiedPolicies, plane }: Question & { readonly plane: PlaneSource | null },
   status: number | null,
 ): Promise<number> {
   let machine: Machine;
   try {
-    machine = await openMachine(home, words.tpm, policies);
+    machine = await openMachine(home, words.tpm, unverifiedPolicies, plane);
   } catch (error) {
     // Without state there is no log to record in: the denial is printed, and told nowhere else.
     return deny(words, "internal.store", messageOf(error), null);

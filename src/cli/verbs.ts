@@ -68,6 +68,14 @@ export const VERBS: { readonly [name: string]: Verb } = {
     summary: "decide without executing",
     lean: () => import("./check.ts"),
   },
+  serve: {
+    summary: "be the control plane of this home's domain",
+    load: () => import("./serve.ts"),
+  },
+  token: {
+    summary: "create, list and revoke tokens of a plane",
+    load: () => import("./token.ts"),
+  },
   inspect: {
     summary: "show any object, and what is not verified about it",
     load: () => import("./inspect.ts"),

@@ -192,6 +192,11 @@ function resolveBuild(build: LoadOptions["build"]): "simd" | "scalar" | "checked
   throw new CoreError("input", `There is no build "${String(build)}".`);
 }
 
+/** The compiled build that comes with this package. */
+export async function packagedModule(): Promise<WebAssembly.Module> {
+  return WebAssembly.compile(await packaged(resolveBuild("auto")));
+}
+
 /**
  * Loads and instantiates the core.
  *

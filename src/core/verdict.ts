@@ -176,10 +176,21 @@ class Result {
   }
 }
 
+/** A copy of the core's result buffer; empty where it is not of this version's form. */
+export function takeResult(core: Exports): Uint8Array<ArrayBuffer> {
+  if (core.resultBytes() !== RESULT_BYTES) return new Uint8Array(0);
+  return take(core, core.result(), RESULT_BYTES);
+}
+
 /** Makes the verdict from the core's result buffer; anything unexpected in it is a denial. */
 export function readVerdict(core: Exports, caseBytes: Uint8Array): Verdict {
-  if (core.resultBytes() !== RESULT_BYTES) return denied("internal.undecided");
-  const r = new Result(take(core, core.result(), RESULT_BYTES));
+  return verdictOf(takeResult(core), caseBytes);
+}
+
+/** The same from a result that `takeResult` gave, in another thread perhaps. */
+export function verdictOf(result: Uint8Array<ArrayBuffer>, caseBytes: Uint8Array): Verdict {
+  if (result.length !== RESULT_BYTES) return denied("internal.undecided");
+  const r = new Result(result);
   const facts = r.word(5);
   const proven = r.word(2);
   const common: Common = {

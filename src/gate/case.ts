@@ -1,75 +1,13 @@
-/**
- * From what the gate holds and was handed to the bytes of one case. Lookups by untrusted evidence
- * are best effort: what does not parse is looked up under a digest or a Name of zeros, and the core
- * denies it for what it is.
- */
+/** From what the gate holds and was handed to the bytes of one case. */
 import { LIMITS } from "../limits.ts";
 import type { Counters, Floors, ImaPrefix } from "../store/contract.ts";
-import { parseCose } from "../wire/cose.ts";
-import { jobDigest, objectDigest, requestDigest } from "../wire/digests.ts";
-import { encodePlain, parseSigned } from "../wire/objects.ts";
+import { jobDigest, requestDigest } from "../wire/digests.ts";
+import { type Evidence, encodePlain } from "../wire/objects.ts";
+import { parseSubject, type UnverifiedSubject } from "../wire/subject.ts";
 import type { AttestedRequest, Materials } from "./evidence.ts";
 import { skipEntries } from "./ima-list.ts";
 
-const ZERO_DIGEST = new Uint8Array(32);
-/** A Name that no TPM gives: algorithm 0. */
-const ZERO_NAME = new Uint8Array(34);
-
-/** What the evidence claims to be, read without verifying anything. */
-export interface UnverifiedSubject {
-  readonly akName: Uint8Array;
-  /** Element digests, root first. */
-  readonly elements: readonly Uint8Array[];
-  /**
-   * The domain of the first charter, and the snapshot's digest; null where a part does not parse.
-   */
-  readonly domain: string | null;
-  readonly snapshotDigest: Uint8Array | null;
-  /** Whether a key holds the chain's leaf, instead of the executing node. */
-  readonly heldByKey: boolean;
-  /** The run that this one says it was started by. */
-  readonly parentRun: Uint8Array | null;
-  /** Digests of the policies; null where one does not parse, or there is none. */
-  readonly policies: readonly Uint8Array[] | null;
-}
-
-function attempt<T>(read: () => T): T | null {
-  try {
-    return read();
-  } catch {
-    // What does not parse is the core's to name: here it only has no digest to look up.
-    return null;
-  }
-}
-
-/** The grant comes first, and links after it. */
-const parseElement = (bytes: Uint8Array, place: number) =>
-  attempt(() => parseSigned(place === 0 ? "grant" : "link", bytes));
-
-/** Without its claims: a list of allowed files has thousands of them. */
-function policyDigest(bytes: Uint8Array): Uint8Array {
-  const { body, payload } = parseCose(bytes);
-  return objectDigest("policy", { body, payload });
-}
-
-export function parseSubject(
-  materials: Materials,
-  parentRun: Uint8Array | null,
-): UnverifiedSubject {
-  const [charter] = materials.charters;
-  const elements = materials.elements.slice(0, LIMITS.elements).map(parseElement);
-  const cnf = elements.at(-1)?.claims.cnf;
-  return {
-    akName: attempt(() => parseSigned("node", materials.node).claims.name) ?? ZERO_NAME,
-    elements: elements.map((element) => element?.digest ?? ZERO_DIGEST),
-    domain: attempt(() => charter && parseSigned("charter", charter).claims.domain) ?? null,
-    snapshotDigest: attempt(() => parseSigned("snapshot", materials.snapshot).digest),
-    heldByKey: cnf !== undefined && "key" in cnf,
-    parentRun,
-    policies:
-      materials.policies.length === 0 ? null : attempt(() => materials.policies.map(policyDigest)),
-  };
-}
+export { parseSubject, type UnverifiedSubject };
 
 /** What the deciding verifier holds itself, beside what it looks up by the subject. */
 export interface Held {
@@ -79,6 +17,8 @@ export interface Held {
   readonly ima: ImaPrefix | null;
   readonly uses: readonly number[];
   readonly nonce: Uint8Array;
+  /** The nonce that a plane issued for this request; null where none is asked. */
+  readonly planeNonce: Uint8Array | null;
   readonly nowSeconds: number;
   /**
    * The parent that the subject names, where that is a run under way here; else null, and the core
@@ -101,7 +41,7 @@ export function requestOf(
     domain,
     akName: subject.akName,
     gateNonce: held.nonce,
-    planeNonce: null,
+    planeNonce: held.planeNonce,
     job: jobDigest(job),
     chain,
     snapshot: snapshotDigest,
@@ -127,18 +67,50 @@ function resume(list: Uint8Array | null, prefix: ImaPrefix | null) {
   return { list: list.subarray(at, at + most), prefix };
 }
 
-/** Encodes the case. Throws WireError `wire.shape` where a file is larger than any case may be. */
-export function encodeCase(
+/** What everyone who judges this request judges, and where its IMA list goes on. */
+export interface Gathered {
+  readonly evidence: Evidence;
+  readonly prefix: ImaPrefix | null;
+}
+
+/** Gate and plane judge the same bytes; a plane is shown the whole IMA list. */
+export function evidenceOf(
   subject: UnverifiedSubject,
   held: Held,
   materials: Materials,
   job: Uint8Array,
   attested: AttestedRequest | null,
   proof: Uint8Array | null,
+): Gathered {
+  const { attest, signature, index, size, path, pcrs, ima = null } = attested ?? NO_QUOTE;
+  const slot = { attest, signature, index, size, path };
+  const { list, prefix } = resume(ima, held.ima);
+  const evidence: Evidence = {
+    charters: materials.charters,
+    snapshot: materials.snapshot,
+    statusList: materials.statusList,
+    elements: materials.elements,
+    proof,
+    node: materials.node,
+    job,
+    policies: materials.policies,
+    tpm: { type: "tpm2", slot, pcrs, eventLog: null, ima: list },
+    purpose: "start",
+    run: subject.parentRun,
+    gateNonce: held.nonce,
+    planeNonce: held.planeNonce,
+  };
+  return { evidence, prefix };
+}
+
+/** Encodes the case. Throws WireError `wire.shape` where a file is larger than any case may be. */
+export function encodeCase(
+  subject: UnverifiedSubject,
+  held: Held,
+  { evidence, prefix }: Gathered,
+  result: Uint8Array | null,
 ): Uint8Array {
   const { floors } = held;
-  const { attest, signature, index, size, path, pcrs, ima: list = null } = attested ?? NO_QUOTE;
-  const ima = resume(list, held.ima);
   return encodePlain("case", {
     version: 1,
     context: {
@@ -154,30 +126,10 @@ export function encodeCase(
       nonce: held.nonce,
       node: { name: subject.akName, counters: held.counters },
       uses: subject.elements.map((element, i) => ({ element, count: held.uses[i] ?? 0 })),
-      ima: ima.prefix && { ...ima.prefix, policies: subject.policies ?? [] },
+      ima: prefix && { ...prefix, policies: subject.policies ?? [] },
       purpose: { kind: "start", parentRun: held.parentRun },
     },
-    evidence: {
-      charters: materials.charters,
-      snapshot: materials.snapshot,
-      statusList: materials.statusList,
-      elements: materials.elements,
-      proof,
-      node: materials.node,
-      job,
-      policies: materials.policies,
-      tpm: {
-        type: "tpm2",
-        slot: { attest, signature, index, size, path },
-        pcrs,
-        eventLog: null,
-        ima: ima.list,
-      },
-      purpose: "start",
-      run: subject.parentRun,
-      gateNonce: held.nonce,
-      planeNonce: null,
-    },
-    result: null,
+    evidence,
+    result,
   });
 }

@@ -21,18 +21,28 @@ import {
 } from "../core/index.ts";
 import { LIMITS } from "../limits.ts";
 import type { CaseFolder } from "../log/cases.ts";
-import type { Journal, Proven, Recorded } from "../log/journal.ts";
+import type { Journal, Recorded } from "../log/journal.ts";
 import type { Leaf } from "../log/leaf.ts";
 import { type Store, StoreError } from "../store/contract.ts";
 import { compareBytes } from "../wire/cbor.ts";
 import { encodePlain } from "../wire/objects.ts";
 import { counterNameOf, raiseAnchor, requireAnchored, type StateCounter } from "./anchor.ts";
-import { encodeCase, type Held, parseSubject, requestOf, type UnverifiedSubject } from "./case.ts";
+import {
+  encodeCase,
+  evidenceOf,
+  type Gathered,
+  type Held,
+  parseSubject,
+  requestOf,
+  type UnverifiedSubject,
+} from "./case.ts";
 import type { AttestedRequest, EvidenceSource, Materials, Prover } from "./evidence.ts";
 import type { PreparedJob } from "./job.ts";
 import { launch, type Pending } from "./launch.ts";
 import type { Outcome } from "./outcome.ts";
-import { codeOfFailure, EvidenceFailure, EvidenceTimeout } from "./refusal.ts";
+import { askPlane, nonceOf, type PlaneSource, requireOpinion } from "./plane.ts";
+import { provenBy, requireProven } from "./proven.ts";
+import { codeOfFailure, EvidenceFailure, EvidenceTimeout, messageOf, reasonOf } from "./refusal.ts";
 
 /**
  * Longest wait for a quote: what is left of the nonce's 10 seconds must suffice to claim and start.
@@ -51,6 +61,8 @@ export interface GateParts {
   readonly coreDigest: Uint8Array;
   /** Absent where no counter guards the state: then nothing that needs one is admitted. */
   readonly counter?: StateCounter;
+  /** Decides before this gate does; absent where no plane is asked. */
+  readonly plane?: PlaneSource;
 }
 
 export interface Asked {
@@ -132,8 +144,10 @@ export class Gate {
     let caseBytes: Uint8Array | null = null;
     try {
       const subject = parseSubject(asked.materials, asked.parentRun);
+      const { plane: source } = this.#parts;
+      const planeNonce = source ? await nonceOf(source) : null;
       const before = await this.#parts.store.anchor();
-      const held = await this.#hold(subject);
+      let held = await this.#hold(subject, planeNonce);
       const job = encodePlain("job", asked.prepared.job);
       const request = requestOf(subject, held, job);
       let attested: AttestedRequest | null = null;
@@ -151,15 +165,27 @@ export class Gate {
       }
       const proof =
         request && subject.heldByKey && asked.prover ? await asked.prover(request) : null;
-      const encode = (from: Held): Uint8Array =>
-        encodeCase(subject, from, asked.materials, job, attested, proof);
-      caseBytes = encode(held);
+      const gather = (from: Held): Gathered =>
+        evidenceOf(subject, from, asked.materials, job, attested, proof);
+      let gathered = gather(held);
+      caseBytes = encodeCase(subject, held, gathered, null);
       let verdict = this.#parts.core.decide(caseBytes);
       if (held.ima !== null && verdict.code?.startsWith(IMA_CODES)) {
         // Another boot, other banks, or a list that lost its beginning: the whole list is judged
         // instead, by the same core, behind the same quote.
-        caseBytes = encode({ ...held, ima: null });
+        gathered = gather({ ...held, ima: null });
+        caseBytes = encodeCase(subject, held, gathered, null);
         verdict = this.#parts.core.decide(caseBytes);
+      }
+      const { plane } = this.#parts;
+      // What this gate denies by itself claims no use on the plane.
+      if (plane && (verdict.allow || verdict.code === "plane.missing")) {
+        const opinion = await askPlane(plane, gathered.evidence);
+        // The result was signed after this gate had looked at its clock.
+        held = { ...held, nowSeconds: nowSeconds() };
+        caseBytes = encodeCase(subject, held, gathered, opinion.result);
+        verdict = requireOpinion(this.#parts.core.decide(caseBytes), opinion);
+        failure ??= opinion.failure;
       }
       if (isAllowed(verdict)) {
         const leftMs = (verdict.request.expires - held.nowSeconds) * 1000;
@@ -174,16 +200,21 @@ export class Gate {
     }
   }
 
-  async #hold(subject: UnverifiedSubject): Promise<Held> {
+  async #hold(subject: UnverifiedSubject, planeNonce: Uint8Array | null): Promise<Held> {
     const { store } = this.#parts;
     const floors = await store.floors();
     if (floors === null) throw new StoreError("store.unpinned", NO_PIN);
     return {
       floors,
       counters: await store.counters(subject.akName),
-      ima: subject.policies && (await store.imaPrefix(subject.akName, subject.policies)),
+      // A plane holds no prefix: it is shown the whole list.
+      ima:
+        planeNonce === null && subject.policies
+          ? await store.imaPrefix(subject.akName, subject.policies)
+          : null,
       uses: await store.uses(subject.elements),
       nonce: randomBytes(32),
+      planeNonce,
       nowSeconds: nowSeconds(),
       parentRun: await this.#underWay(subject.parentRun),
     };
@@ -347,53 +378,8 @@ function isMarked({ request, families }: Verdict): boolean {
   return request?.mark === true && families.signature === "proven";
 }
 
-/**
- * What the host could not do explains a quote that is missing; any other code of the core stands by
- * itself.
- */
-function reasonOf(
-  verdict: Verdict,
-  failure: { readonly error: unknown } | null,
-): { readonly code: Code | null; readonly failure: string | null } {
-  if (failure === null) return { code: verdict.code, failure: null };
-  const explains = verdict.code === "environment.quote-missing";
-  const code = explains ? codeOfFailure(failure.error) : verdict.code;
-  return { code, failure: messageOf(failure.error) };
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
 function exitOf(outcome: Outcome | null): Leaf["exit"] {
   if (outcome === null) return { kind: "aborted", number: 0 };
   if (outcome.kind === "signalled") return { kind: "signal", number: outcome.signal };
   return { kind: "code", number: outcome.code };
-}
-
-/** Floors and counters that the core itself verified; null where it verified no snapshot. */
-function provenBy(verdict: Verdict, seenSeconds: number): Proven | null {
-  const { floors, counters, ima, request } = verdict;
-  if (floors === null) return null;
-  return {
-    floors: {
-      charterDigest: floors.charterDigest,
-      charterNumber: floors.charterNumber,
-      snapshotVersion: floors.snapshotVersion,
-      snapshotDigest: floors.snapshotDigest,
-      timeSeconds: floors.signedTime,
-    },
-    counters: counters && {
-      akName: counters.akName,
-      values: counters,
-      seenSeconds,
-      ima: ima && request && { policies: request.policies, ...ima },
-    },
-  };
-}
-
-function requireProven(allowed: Allowed, seenSeconds: number): Proven {
-  const proven = provenBy(allowed, seenSeconds);
-  if (proven === null) throw new TypeError("An Allowed without verified floors cannot be.");
-  return proven;
 }

@@ -3,12 +3,14 @@
  * here to allow.
  */
 import type { Code } from "../core/codes.ts";
+import type { Verdict } from "../core/index.ts";
 import { LedgerConflict, LogError } from "../log/error.ts";
 import { StoreError } from "../store/contract.ts";
 import { WireError } from "../wire/error.ts";
 import { StateRollback } from "./anchor.ts";
 import { ExecError } from "./error.ts";
 import { AttestationKeyLost } from "./evidence.ts";
+import { PlaneFailure } from "./plane.ts";
 
 /** The evidence did not come in time. */
 export class EvidenceTimeout extends Error {
@@ -28,6 +30,7 @@ export class EvidenceFailure extends Error {
 
 /** The code under which an error of the host is recorded. */
 export function codeOfFailure(error: unknown): Code {
+  if (error instanceof PlaneFailure) return "plane.missing";
   if (error instanceof EvidenceTimeout) return "internal.timeout";
   if (error instanceof EvidenceFailure) {
     const lost = error.cause instanceof AttestationKeyLost;
@@ -44,4 +47,22 @@ export function codeOfFailure(error: unknown): Code {
     return error.code === "exec.deadline" ? "internal.deadline" : "internal.exec";
   }
   return "internal.undecided";
+}
+
+/**
+ * What the host could not do explains a quote that is missing; any other code of the core stands by
+ * itself.
+ */
+export function reasonOf(
+  verdict: Verdict,
+  failure: { readonly error: unknown } | null,
+): { readonly code: Code | null; readonly failure: string | null } {
+  if (failure === null) return { code: verdict.code, failure: null };
+  const explains = verdict.code === "environment.quote-missing";
+  const code = explains ? codeOfFailure(failure.error) : verdict.code;
+  return { code, failure: messageOf(failure.error) };
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

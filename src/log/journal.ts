@@ -70,6 +70,20 @@ export interface Entry {
   readonly leaf: Leaf & { readonly event: "denied" | "outcome" | "checked" };
 }
 
+/** What a plane decided. Agreement is claimed; what cannot be claimed is recorded as a denial. */
+export interface Judged {
+  readonly proven: Proven | null;
+  /** The key is claimed at most once: the plane's nonce, which the request digest holds. */
+  readonly claim: { readonly key: Uint8Array; readonly elements: readonly ElementUse[] } | null;
+  readonly leaf: Leaf & { readonly event: "denied" | "checked" };
+}
+
+export interface Settled {
+  readonly recorded: Recorded;
+  /** Why the uses were not claimed; null where they were, or none were asked for. */
+  readonly conflict: LedgerConflict | null;
+}
+
 /** A leaf that is durable, and the head over the log up to it. */
 export interface Recorded {
   readonly index: number;
@@ -165,6 +179,25 @@ export class Journal {
       // Recorded or not, the job has ended: if nobody tries again, abortOpenRuns finds the run.
       if (closes !== null) this.#running.delete(hex(closes));
     }
+  }
+
+  /**
+   * Claims and records many decisions in one transaction, in order, so that they share its way to
+   * the disk. Each is judged by what those before it claimed.
+   *
+   * @throws LogError, StoreError as for claim: then nothing may be signed for any of them.
+   */
+  async settle(all: readonly Judged[]): Promise<Settled[]> {
+    return this.#durably(async (transaction) => {
+      const settled: Settled[] = [];
+      for (const { proven, claim, leaf } of all) {
+        const conflict = await claimed(transaction, proven, claim);
+        const told: Leaf =
+          conflict === null ? leaf : { ...leaf, event: "denied", code: "internal.ledger" };
+        settled.push({ recorded: await this.#append(transaction, told), conflict });
+      }
+      return settled;
+    });
   }
 
   /**
@@ -273,6 +306,25 @@ async function announceAnchor(
   const due = snapshotVersion > anchor.snapshotVersion || size - anchor.size >= LIMITS.anchorLeaves;
   if (due) await transaction.setAnchor({ ...anchor, announced: true, snapshotVersion, size });
   return due;
+}
+
+/** Raises floors and, for an agreement, claims; gives what stood against it. */
+async function claimed(
+  transaction: Transaction,
+  proven: Proven | null,
+  claim: Judged["claim"],
+): Promise<LedgerConflict | null> {
+  let conflict: LedgerConflict | null = null;
+  const refuse = (code: LedgerErrorCode): void => {
+    conflict ??= new LedgerConflict(code, CONFLICTS[code]);
+  };
+  if (proven !== null) await raise(transaction, proven, refuse);
+  if (claim === null) return null;
+  if (conflict !== null) return conflict;
+  const refusal = await transaction.claimUses(claim.key, claim.elements);
+  return refusal === null
+    ? null
+    : new LedgerConflict(`ledger.${refusal}`, CONFLICTS[`ledger.${refusal}`]);
 }
 
 async function intentOf(transaction: Transaction, run: OpenRun): Promise<Leaf> {

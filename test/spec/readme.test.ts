@@ -1,7 +1,7 @@
 /** What the pages show is executed: the tour on a software TPM, each snippet, each link. */
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
-import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir, userInfo } from "node:os";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -121,6 +121,25 @@ describe("the tour", () => {
   test("left a log of one run and two denials", async () => {
     const { out } = await run("portcullis", ["audit", "verify", "--json"]);
     expect(JSON.parse(out).events).toMatchObject({ intent: 1, outcome: 1, denied: 2, aborted: 0 });
+  });
+});
+
+describe("a control plane in five commands", () => {
+  const commands = snippetsOf("README.md")[2]?.text.trim().split("\n") ?? [];
+
+  test("leads from an empty machine to a job that it admitted", async () => {
+    expect(commands).toHaveLength(5);
+    const env = { PORTCULLIS_HOME: join(place, "plane") };
+    const [init = "", serve = "", ...others] = commands;
+    expect(await run("sh", ["-c", init], env)).toMatchObject({ code: 0, err: "" });
+    expect(serve).toMatch(/ &$/);
+    const plane = run("sh", ["-c", `echo $$ > plane.pid; exec ${serve.slice(0, -2)}`], env);
+    const ran: Ran[] = [];
+    for (const command of others) ran.push(await run("sh", ["-c", command], env));
+    process.kill(Number(await readFile(join(place, "plane.pid"), "utf8")), "SIGTERM");
+    expect(ran.map(({ code, err }) => [code, err])).toEqual(others.map(() => [0, ""]));
+    expect(ran.at(-1)?.out).toBe(`${userInfo().username}\n`);
+    expect((await plane).code).toBe(0);
   });
 });
 

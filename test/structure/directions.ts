@@ -65,6 +65,9 @@ const AREAS: Readonly<Record<string, readonly string[]>> = {
 /** Packages, and Node's modules that reach beyond memory and files: each with its only homes. */
 const HOMES: Readonly<Record<string, readonly string[]>> = {
   fastify: ["server"],
+  "@fastify/rate-limit": ["server"],
+  "@fastify/swagger": ["server"],
+  "prom-client": ["server"],
   "@peculiar/x509": ["enroll"],
   "@noble/hashes": ["log"],
   koffi: ["tpm"],
@@ -73,7 +76,7 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   yaml: ["cli"],
   "node:child_process": ["gate"],
   "node:sqlite": ["store"],
-  "node:net": ["tpm", "agent", "client"],
+  "node:net": ["tpm", "agent", "client", "server"],
   "node:http": ["client", "server"],
   "node:https": ["client", "server"],
 };
@@ -89,6 +92,12 @@ const BUILTINS = [
  * The core runs in browsers: what it needs of Node it asks for at run time, where there is Node.
  */
 const CORE_MAY_ASK = ["node:fs/promises"];
+
+/**
+ * Threads around the core, for planes: no part of `portcullis/core`, and nobody else's to import.
+ */
+const POOL = ["src/core/pool.ts", "src/core/pool-worker.ts"];
+const POOL_USERS = ["plane", "server", "cli"];
 
 const areaOf = (path: string): string => (path.split("/")[1] ?? "").replace(/\.ts$/, "");
 const packageOf = (module: string): string =>
@@ -115,6 +124,9 @@ function refusesSource(path: string, target: string): string | null {
   const allowed = AREAS[from];
   if (allowed === undefined) return `${from} has no row in the table of areas`;
   const inside = target.startsWith("src/");
+  if (POOL.includes(target) && !POOL.includes(path) && !POOL_USERS.includes(from)) {
+    return "the pool is for planes";
+  }
   if (inside && (from === to || LEAVES.includes(to))) return null;
   const name = posix.relative("src", target).replace(/\.ts$/, "");
   if (allowed.some((entry) => name === entry || name.startsWith(`${entry}/`))) return null;
@@ -125,6 +137,7 @@ function refusesPackage(path: string, module: string, dynamic: boolean): string 
   const from = areaOf(path);
   if (from === "core") {
     if (dynamic && CORE_MAY_ASK.includes(module)) return null;
+    if (POOL.includes(path) && module === "node:worker_threads") return null;
     return "the core imports no package and nothing of Node";
   }
   const homes = HOMES[module.startsWith("node:") ? module : packageOf(module)];

@@ -6,7 +6,7 @@ import { chromium } from "playwright-core";
 import { distribution, type Engine, programOf } from "./engine.ts";
 
 /** No sandbox, because root and containers have none; and no traffic of the browser's own. */
-const FLAGS = [
+export const FLAGS = [
   "--no-sandbox",
   "--disable-gpu",
   "--disable-quic",

@@ -8,13 +8,13 @@ import { draftLink } from "../../domain/delegation.ts";
 import {
   activatePolicy,
   deactivatePolicy,
-  publish,
   renewSnapshot,
   revoke,
   setFreeze,
 } from "../../domain/publication.ts";
 import type { AttestedRequest, EvidenceSource, Materials } from "../../gate/evidence.ts";
 import type { JobRequest } from "../../gate/job.ts";
+import type { PlaneSource } from "../../gate/plane.ts";
 import { createPrimary, openTpm, TPM_ALG, TPM_RH } from "../../tpm/index.ts";
 import { akTemplate } from "../../tpm/structures/templates.ts";
 import { sha256 } from "../../wire/digests.ts";
@@ -22,6 +22,7 @@ import { generateKey, signerOf } from "../../wire/keys.ts";
 import { merkleRoot } from "../../wire/merkle.ts";
 import { type Grant, type Link, signObject } from "../../wire/objects.ts";
 import { MEASURED } from "./measured.ts";
+import { PLANE_SCENARIOS } from "./plane-scenarios.ts";
 import { rotateGovernance, snapshotBy } from "./rotation.ts";
 import type { GrantChange, Site } from "./site.ts";
 
@@ -36,6 +37,8 @@ export interface Scenario {
   readonly elements?: (grant: Uint8Array, site: Site) => Elements | Promise<Elements>;
   readonly job?: Partial<JobRequest>;
   readonly evidence?: (site: Site, real: EvidenceSource) => EvidenceSource;
+  /** Whom the gate asks; nobody where absent. */
+  readonly plane?: (site: Site, real: PlaneSource, grant: Uint8Array) => PlaneSource;
   readonly materials?: (site: Site, materials: Materials) => Materials | Promise<Materials>;
   /** Before the evidence is gathered, and after all is over. */
   readonly before?: (site: Site, admit: () => Promise<void>) => Promise<void>;
@@ -334,18 +337,7 @@ export const SCENARIOS: readonly Scenario[] = [
       elements: materials.elements,
     }),
   },
-  {
-    title: "the plane must decide, and is absent",
-    expected: "plane.missing",
-    before: async (site) => {
-      const change = () => ({ decision: "plane" as const });
-      await publish(site.home.path, await site.publication(), change);
-    },
-    after: async (site) => {
-      const change = () => ({ decision: "local" as const });
-      await publish(site.home.path, await site.publication(), change);
-    },
-  },
+  ...PLANE_SCENARIOS,
   {
     title: "the log cannot be written, not even by root",
     expected: "internal.log",

@@ -22,6 +22,7 @@ import { Enroller } from "../../enroll/index.ts";
 import type { EvidenceSource, Materials } from "../../gate/evidence.ts";
 import { Gate } from "../../gate/gate.ts";
 import { type JobRequest, type PreparedJob, prepareJob } from "../../gate/job.ts";
+import type { PlaneSource } from "../../gate/plane.ts";
 import { CaseFolder } from "../../log/cases.ts";
 import { Journal } from "../../log/journal.ts";
 import { type Leaf, parseLeaf } from "../../log/leaf.ts";
@@ -34,6 +35,7 @@ import { type Grant, type ImaRules, parseSigned, signObject } from "../../wire/o
 import { type Home, homeAt } from "../home.ts";
 import { tpmEvidence } from "../machine.ts";
 import { nodeFiles } from "../node-files.ts";
+import { DemoPlane } from "./plane.ts";
 
 export const ORIGIN = "example.org/demo";
 const POLICY = "workshop";
@@ -67,6 +69,7 @@ export class Site implements AsyncDisposable {
   #ueid: Uint8Array = new Uint8Array(0);
   #statusIndex = 0;
   #authority: Signer | null = null;
+  #plane: DemoPlane | null = null;
 
   private constructor(home: Home, tpm: SoftwareTpm, core: Core) {
     this.home = home;
@@ -120,7 +123,7 @@ export class Site implements AsyncDisposable {
         policy: { threshold: 1, keys: 1 },
         enrollers: 1,
         governance: { threshold: 1, keys: 1 },
-        plane: null,
+        plane: { threshold: 1, keys: 1 },
         log: null,
         witness: null,
         breakGlass: 3,
@@ -136,6 +139,7 @@ export class Site implements AsyncDisposable {
     createSqliteStore(this.home.state);
     this.store = openSqliteStore(this.home.state);
     await this.store.transact((tx) => tx.pinCharter(draft.charterDigest, 1));
+    this.#plane = await DemoPlane.open(this.layout, draft.charterDigest, this.core);
   }
 
   async #enroll({ root, issuer }: Machines): Promise<void> {
@@ -320,7 +324,12 @@ export class Site implements AsyncDisposable {
     return [{ pcrs: { sha256: new Map(BOOT_PCRS.map((pcr) => [pcr, []])) }, ima }];
   }
 
-  gate(evidence: EvidenceSource = this.evidence()): Gate {
+  get plane(): DemoPlane {
+    if (this.#plane === null) throw new Error("the domain is not made yet");
+    return this.#plane;
+  }
+
+  gate(evidence: EvidenceSource = this.evidence(), plane: PlaneSource | null = null): Gate {
     const store = this.open();
     const signer = noteSigner(ORIGIN, this.logKey);
     return new Gate({
@@ -330,6 +339,7 @@ export class Site implements AsyncDisposable {
       cases: new CaseFolder(this.home.cases),
       evidence,
       coreDigest: this.coreDigest,
+      ...(plane && { plane }),
     });
   }
 
@@ -367,6 +377,7 @@ export class Site implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.store?.close();
+    await this.#plane?.[Symbol.asyncDispose]();
     await this.tpm.stop();
     await rm(this.home.path, { recursive: true, force: true });
   }

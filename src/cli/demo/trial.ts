@@ -61,7 +61,8 @@ export async function tryOne(site: Site, scenario: Scenario): Promise<Trial> {
     await runOnce(site, await site.grant(), () => Promise.resolve());
   });
   const real = site.evidence();
-  const gate = site.gate(scenario.evidence?.(site, real) ?? real);
+  const plane = scenario.plane?.(site, site.plane.source, grant) ?? null;
+  const gate = site.gate(scenario.evidence?.(site, real) ?? real, plane);
   const prepared = await site.prepare(scenario.job);
   const plain = await site.materials(elements);
   const materials = (await scenario.materials?.(site, plain)) ?? plain;

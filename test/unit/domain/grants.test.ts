@@ -6,7 +6,7 @@ import { keepPolicy, signPolicy } from "../../../src/domain/policies.ts";
 import { activatePolicy, revoke, setFreeze } from "../../../src/domain/publication.ts";
 import { keepIssued, reserveIndex } from "../../../src/domain/register.ts";
 import { signersAtHand } from "../../../src/domain/signers.ts";
-import { encodeCase, parseSubject, requestOf } from "../../../src/gate/case.ts";
+import { encodeCase, evidenceOf, parseSubject, requestOf } from "../../../src/gate/case.ts";
 import { sha256 } from "../../../src/wire/digests.ts";
 import { generateKey, signerOf } from "../../../src/wire/keys.ts";
 import { auditPath, merkleRoot } from "../../../src/wire/merkle.ts";
@@ -124,6 +124,7 @@ async function verdict(grant: Uint8Array) {
     ima: null,
     uses: [0],
     nonce: NONCE,
+    planeNonce: null,
     nowSeconds: NOW + 1,
     parentRun: null,
   };
@@ -134,7 +135,8 @@ async function verdict(grant: Uint8Array) {
   const extraData = merkleRoot([asked]);
   const { attest, signature, values } = ak.quote({ extraData, pcrs: PCRS, clock: CLOCK });
   const attested = { attest, signature, ...auditPath([asked], 0), pcrs: values };
-  return core.decide(encodeCase(subject, held, materials, job, attested, null));
+  const evidence = evidenceOf(subject, held, materials, job, attested, null);
+  return core.decide(encodeCase(subject, held, evidence, null));
 }
 
 describe("what an operator issues, as the core judges it", () => {

@@ -1,0 +1,116 @@
+/**
+ * A domain that is served: read again only when another process, or this one, has published.
+ */
+import { statSync } from "node:fs";
+import { nowSeconds } from "../clock.ts";
+import { LIMITS } from "../limits.ts";
+import type { Signer } from "../wire/keys.ts";
+import { type NodeCredential, parseSigned, type Snapshot } from "../wire/objects.ts";
+import { isRevoked } from "../wire/status.ts";
+import { type Domain, loadDomain, loadPolicies } from "./domain.ts";
+import { numbersIn, readBounded } from "./files.ts";
+import { ISSUED_EXTENSION, Layout } from "./layout.ts";
+import { type Change, publish, revoke } from "./publication.ts";
+
+export interface PublishedState {
+  readonly domain: string;
+  readonly charters: readonly Uint8Array[];
+  readonly snapshot: Uint8Array;
+  readonly statusList: Uint8Array;
+  readonly version: number;
+  readonly digest: Uint8Array;
+  readonly issued: number;
+  readonly expires: number;
+  readonly freeze: Snapshot["freeze"];
+  readonly decision: Snapshot["decision"];
+  /** Active policies by their digest in hex. */
+  readonly policies: ReadonlyMap<string, Uint8Array>;
+}
+
+export type StateChange =
+  | { readonly kind: "renew" }
+  | { readonly kind: "freeze"; readonly freeze: Snapshot["freeze"] }
+  | { readonly kind: "decision"; readonly decision: Snapshot["decision"] }
+  | { readonly kind: "revoke"; readonly of: "grants" | "nodes"; readonly index: number };
+
+/** A file system's clock ticks: what changed within this time may change again unseen. */
+const RACY_MS = 200;
+
+export class PublishedDomain {
+  readonly #layout: Layout;
+  readonly #signers: readonly Signer[];
+  #held: { readonly mark: string; readonly state: PublishedState; readonly domain: Domain } | null =
+    null;
+
+  /** `signers`: the governance keys that this process may use, none perhaps. */
+  constructor(path: string, signers: readonly Signer[]) {
+    this.#layout = new Layout(path);
+    this.#signers = signers;
+  }
+
+  async current(): Promise<PublishedState> {
+    return (await this.#load()).state;
+  }
+
+  async #load() {
+    const mark = this.#mark();
+    if (this.#held !== null && mark !== null && this.#held.mark === mark) return this.#held;
+    const domain = await loadDomain(this.#layout.path);
+    const held = { mark: mark ?? "", state: await stateOf(domain), domain };
+    this.#held = held;
+    return held;
+  }
+
+  /** Tells one state of the folders from another; null while that cannot be told yet. */
+  #mark(): string | null {
+    const { charters, snapshots, policies } = this.#layout;
+    const stats = [charters, snapshots, policies].map((path) => statSync(path, { bigint: true }));
+    const newest = Math.max(...stats.map(({ mtimeMs }) => Number(mtimeMs)));
+    if (Date.now() - newest < RACY_MS) return null;
+    return stats.map(({ ino, mtimeNs }) => `${ino}:${mtimeNs}`).join("/");
+  }
+
+  async change(change: StateChange): Promise<PublishedState> {
+    const { path } = this.#layout;
+    const publication = { signers: this.#signers, nowSeconds: nowSeconds() };
+    if (change.kind === "revoke") {
+      await revoke(path, publication, [{ kind: change.of, index: change.index }]);
+    } else {
+      const { kind: _, ...rest } = change;
+      await publish(path, publication, (): Change => rest);
+    }
+    return this.current();
+  }
+
+  /** Every credential that was issued here. */
+  async nodes(): Promise<{ readonly claims: NodeCredential; readonly revoked: boolean }[]> {
+    const { domain } = await this.#load();
+    const nodes: { claims: NodeCredential; revoked: boolean }[] = [];
+    for (const index of await numbersIn(this.#layout.nodes, ISSUED_EXTENSION.nodes)) {
+      const bytes = await readBounded(this.#layout.issuedFile("nodes", index), LIMITS.policyBytes);
+      if (bytes === null || bytes.length === 0) continue;
+      const { claims } = parseSigned("node", bytes);
+      nodes.push({ claims, revoked: isRevoked(domain.status.list, "nodes", index) });
+    }
+    return nodes;
+  }
+}
+
+async function stateOf(domain: Domain): Promise<PublishedState> {
+  const { iat, exp, version, freeze, decision } = domain.snapshot.object.claims;
+  const active = (await loadPolicies(domain)).filter((policy) => policy.active);
+  const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
+  return {
+    domain: domain.name,
+    charters: domain.charters.map(({ bytes }) => bytes),
+    snapshot: domain.snapshot.bytes,
+    statusList: domain.status.bytes,
+    version,
+    digest: domain.snapshot.digest,
+    issued: iat,
+    expires: exp,
+    freeze,
+    decision,
+    policies: new Map(active.map(({ digest, bytes }) => [hex(digest), bytes])),
+  };
+}

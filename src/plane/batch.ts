@@ -1,0 +1,40 @@
+/**
+ * Gathers what arrives while the last batch is under way, so that many share one way to the disk.
+ * Nothing waits for company: alone, an item goes at once.
+ */
+export class Batch<I, O> {
+  readonly #work: (items: readonly I[]) => Promise<readonly O[]>;
+  readonly #itemsMax: number;
+  #waiting: { item: I; done: (out: O) => void; fail: (error: unknown) => void }[] = [];
+  #running = false;
+
+  constructor(work: (items: readonly I[]) => Promise<readonly O[]>, itemsMax: number) {
+    this.#work = work;
+    this.#itemsMax = itemsMax;
+  }
+
+  add(item: I): Promise<O> {
+    return new Promise((done, fail) => {
+      this.#waiting.push({ item, done, fail });
+      if (!this.#running) void this.#run();
+    });
+  }
+
+  async #run(): Promise<void> {
+    this.#running = true;
+    while (this.#waiting.length > 0) {
+      const taken = this.#waiting.splice(0, this.#itemsMax);
+      try {
+        const outs = await this.#work(taken.map(({ item }) => item));
+        for (const [i, { done, fail }] of taken.entries()) {
+          const out = outs[i];
+          if (out === undefined) fail(new Error("The batch gave too few answers."));
+          else done(out);
+        }
+      } catch (error) {
+        for (const { fail } of taken) fail(error);
+      }
+    }
+    this.#running = false;
+  }
+}

@@ -1,0 +1,74 @@
+/**
+ * The plane's nonces: 32 bytes, good for one decision within ten seconds. A nonce carries the time
+ * of its issue and a MAC by a key that lives as long as this process, so that those who ask for
+ * nonces and never use them take no memory, and none survives a restart. What was used is
+ * remembered until it has expired anyway; the ledger holds it for good where a use was claimed.
+ */
+import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
+import { boottimeMs } from "../clock.ts";
+import { LIMITS } from "../limits.ts";
+import { PlaneError } from "./error.ts";
+
+const TIME_BYTES = 6;
+const BODY_BYTES = 16;
+const LIFE_MS = LIMITS.nonceSeconds * 1000;
+
+export interface NonceOptions {
+  /** How many used ones are remembered; beyond it the plane is busy. */
+  readonly usedMax?: number;
+  readonly clockMs?: () => number;
+}
+
+export class Nonces {
+  readonly #key = randomBytes(32);
+  readonly #usedMax: number;
+  readonly #clockMs: () => number;
+  /** Used nonces to the time of their use, oldest first. */
+  readonly #used = new Map<string, number>();
+
+  constructor({ usedMax = 65_536, clockMs = boottimeMs }: NonceOptions = {}) {
+    this.#usedMax = usedMax;
+    this.#clockMs = clockMs;
+  }
+
+  issue(): Uint8Array {
+    const body = Buffer.alloc(BODY_BYTES);
+    body.writeUIntBE(this.#clockMs(), 0, TIME_BYTES);
+    randomBytes(BODY_BYTES - TIME_BYTES).copy(body, TIME_BYTES);
+    return new Uint8Array(Buffer.concat([body, this.#mac(body)]));
+  }
+
+  /**
+   * Whether this nonce was issued here, within its time, and never taken before; it is taken now.
+   *
+   * @throws PlaneError `plane.busy` where too many were used lately.
+   */
+  take(nonce: Uint8Array): boolean {
+    if (nonce.length !== 2 * BODY_BYTES) return false;
+    const body = nonce.subarray(0, BODY_BYTES);
+    if (!timingSafeEqual(this.#mac(body), nonce.subarray(BODY_BYTES))) return false;
+    const nowMs = this.#clockMs();
+    const issuedMs = Buffer.from(body).readUIntBE(0, TIME_BYTES);
+    if (nowMs - issuedMs >= LIFE_MS) return false;
+    this.#forget(nowMs);
+    const key = Buffer.from(nonce).toString("latin1");
+    if (this.#used.has(key)) return false;
+    if (this.#used.size >= this.#usedMax) {
+      throw new PlaneError("plane.busy", "Too many decisions in the last seconds: ask again.");
+    }
+    this.#used.set(key, nowMs);
+    return true;
+  }
+
+  /** Those used longer ago than a nonce lives can be recognized by their age. */
+  #forget(nowMs: number): void {
+    for (const [key, usedMs] of this.#used) {
+      if (nowMs - usedMs < LIFE_MS) return;
+      this.#used.delete(key);
+    }
+  }
+
+  #mac(body: Uint8Array): Buffer {
+    return createHmac("sha256", this.#key).update(body).digest().subarray(0, BODY_BYTES);
+  }
+}

@@ -1,0 +1,226 @@
+/**
+ * The second judge (docs/plane.md): the same evidence, the same core, a context of its own. It
+ * signs agreement only after its nonce and one use of every element are durably claimed.
+ */
+import { nowSeconds } from "../clock.ts";
+import { type Code, denied, type Verdict } from "../core/index.ts";
+import { LIMITS } from "../limits.ts";
+import type { CaseFolder } from "../log/cases.ts";
+import type { Journal, Judged, Proven, Settled } from "../log/journal.ts";
+import type { Floors, Store } from "../store/contract.ts";
+import type { Signer } from "../wire/keys.ts";
+import { type Evidence, parsePlain, signObject } from "../wire/objects.ts";
+import { parseSubject, type UnverifiedSubject } from "../wire/subject.ts";
+import { Batch } from "./batch.ts";
+import { encodeCase } from "./case.ts";
+import { PlaneError } from "./error.ts";
+import type { Governance, Published } from "./governance.ts";
+import { Nonces } from "./nonces.ts";
+import { Observations } from "./observations.ts";
+
+/** The core, in this thread or in others. Gives a verdict for every case, a denial where it fails. */
+export interface Judge {
+  decide(caseBytes: Uint8Array): Promise<Verdict>;
+}
+
+export interface PlaneParts {
+  readonly judge: Judge;
+  readonly store: Store;
+  readonly journal: Journal;
+  /** Where decided cases are kept; null keeps none. */
+  readonly cases: CaseFolder | null;
+  readonly governance: Governance;
+  /** A plane key of the charter. */
+  readonly signer: Signer;
+  /** SHA-256 of the core's bytes. */
+  readonly coreDigest: Uint8Array;
+  readonly clockSeconds?: () => number;
+  readonly nonces?: Nonces;
+}
+
+export interface Opinion {
+  /** COSE_Sign1 of kind result; null where the evidence names no request. */
+  readonly result: Uint8Array | null;
+  /** Why it denies; null where it agrees. */
+  readonly code: Code | null;
+}
+
+/** How far a gate's clock may be behind the plane's. */
+const CLOCK_SECONDS = 5;
+const DECISIONS_PER_BATCH = 64;
+/** A denied case is kept only up to this size: anyone who reaches the plane can be denied. */
+const DENIED_CASE_BYTES = 65_536;
+
+export class Plane {
+  readonly #parts: PlaneParts;
+  readonly #nonces: Nonces;
+  readonly #settling: Batch<Judged, Settled>;
+  readonly observations = new Observations();
+
+  constructor(parts: PlaneParts) {
+    this.#parts = parts;
+    this.#nonces = parts.nonces ?? new Nonces();
+    const settle = (all: readonly Judged[]) => parts.journal.settle(all);
+    this.#settling = new Batch(settle, DECISIONS_PER_BATCH);
+  }
+
+  get governance(): Governance {
+    return this.#parts.governance;
+  }
+
+  /** 32 bytes, good for one decision within 10 seconds. */
+  nonce(): Uint8Array {
+    return this.#nonces.issue();
+  }
+
+  /**
+   * Judges evidence and signs what came of it:
+   *  1. the nonce is taken, whatever follows;
+   *  2. the core decides, in this plane's context;
+   *  3. an agreement's nonce and uses are claimed, and the decision recorded, durably;
+   *  4. only then it is signed.
+   *
+   * @throws PlaneError; nothing is signed then.
+   */
+  async decide(evidence: Uint8Array): Promise<Opinion> {
+    const { value } = read(evidence);
+    const subject = parseSubject(value, value.run);
+    const fresh = value.planeNonce !== null && this.#nonces.take(value.planeNonce);
+    const { verdict, caseBytes } = fresh
+      ? await this.#judge(subject, evidence, value.planeNonce)
+      : { verdict: denied("replay.nonce"), caseBytes: null };
+    const caseDigest = await this.#keep(verdict, caseBytes);
+    const settled = await this.#settle(verdict, value.planeNonce, caseDigest);
+    const code = settled.conflict === null ? verdict.code : "internal.ledger";
+    this.observations.add({
+      time: this.now(),
+      code,
+      akName: subject.node === null ? null : hex(subject.akName),
+      ueid: subject.node === null ? null : hex(subject.node.ueid),
+      counters: verdict.counters,
+      leaf: settled.recorded.index,
+    });
+    return { result: await this.#sign(verdict, code), code };
+  }
+
+  /** By this plane's clock, seconds since 1970. */
+  now(): number {
+    return (this.#parts.clockSeconds ?? nowSeconds)();
+  }
+
+  async #judge(subject: UnverifiedSubject, evidence: Uint8Array, nonce: Uint8Array) {
+    const { store, governance, judge } = this.#parts;
+    const published = await governance.current();
+    const floors = await store.floors();
+    if (floors === null) throw new PlaneError("plane.unready", "No charter is pinned here.");
+    const held = {
+      floors: raised(floors, published),
+      counters: await store.counters(subject.akName),
+      uses: await store.uses(subject.elements),
+      nonce,
+      nowSeconds: this.now(),
+    };
+    const caseBytes = encodeCase(subject, held, evidence);
+    return { verdict: await judge.decide(caseBytes), caseBytes };
+  }
+
+  async #keep(verdict: Verdict, caseBytes: Uint8Array | null): Promise<Uint8Array | null> {
+    const { cases } = this.#parts;
+    if (cases === null || caseBytes === null) return null;
+    if (!verdict.allow && caseBytes.length > DENIED_CASE_BYTES) return null;
+    return cases.write(caseBytes).catch(unwritten);
+  }
+
+  #settle(
+    verdict: Verdict,
+    nonce: Uint8Array | null,
+    caseDigest: Uint8Array | null,
+  ): Promise<Settled> {
+    const { request } = verdict;
+    const leaf = {
+      event: verdict.allow ? ("checked" as const) : ("denied" as const),
+      time: this.now(),
+      code: verdict.code,
+      request: request?.requestDigest ?? null,
+      run: null,
+      parentRun: null,
+      case: caseDigest,
+      core: this.#parts.coreDigest,
+      job: request?.jobDigest ?? null,
+      chain: request?.chainDigest ?? null,
+      exit: null,
+      warnings: [],
+      mark: verdict.allow && verdict.request.mark ? "break-glass" : null,
+    };
+    const claim =
+      verdict.allow && nonce !== null ? { key: nonce, elements: boundedUses(verdict) } : null;
+    return this.#settling
+      .add({ proven: provenBy(verdict, this.now()), claim, leaf })
+      .catch(unwritten);
+  }
+
+  async #sign(verdict: Verdict, code: Code | null): Promise<Uint8Array | null> {
+    const { request, evidenceDigest } = verdict;
+    if (request === null || evidenceDigest === null) return null;
+    // Gates refuse a result from their future, and no two clocks agree to the second.
+    const iat = this.now() - CLOCK_SECONDS;
+    const latest = iat + LIMITS.resultSeconds;
+    const exp = code === null ? Math.min(latest, request.expires) : latest;
+    const claims = {
+      iat,
+      exp,
+      request: request.requestDigest,
+      evidence: evidenceDigest,
+      verdict: code === null ? ("allow" as const) : ("deny" as const),
+    };
+    return signObject("result", claims, [this.#parts.signer]);
+  }
+}
+
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
+
+function unwritten(cause: unknown): never {
+  throw new PlaneError("plane.unwritten", `The decision was not recorded: ${String(cause)}`, {
+    cause,
+  });
+}
+
+function read(evidence: Uint8Array): { readonly value: Evidence } {
+  try {
+    return parsePlain("evidence", evidence);
+  } catch (cause) {
+    throw new PlaneError("plane.evidence", `That is no evidence: ${String(cause)}`, { cause });
+  }
+}
+
+/**
+ * What the plane published itself is a floor as soon as it is published: a revocation holds for
+ * every node at once, whatever each has seen.
+ */
+function raised(floors: Floors, published: Published): Floors {
+  if (published.version <= floors.snapshotVersion) return floors;
+  return { ...floors, snapshotVersion: published.version, snapshotDigest: published.digest };
+}
+
+/** A link without a maximum of its own is bound by its ancestors', each of which is counted too. */
+function boundedUses(verdict: Verdict & { readonly allow: true }) {
+  return verdict.request.elements.map((element) => ({
+    ...element,
+    max: element.max === 0 ? Number.MAX_SAFE_INTEGER : element.max,
+  }));
+}
+
+function provenBy({ floors, counters }: Verdict, seenSeconds: number): Proven | null {
+  if (floors === null) return null;
+  const { signedTime, charterDigest, charterNumber, snapshotVersion, snapshotDigest } = floors;
+  return {
+    floors: {
+      charterDigest,
+      charterNumber,
+      snapshotVersion,
+      snapshotDigest,
+      timeSeconds: signedTime,
+    },
+    counters: counters && { akName: counters.akName, values: counters, seenSeconds },
+  };
+}

@@ -1,0 +1,2 @@
+/** The plane over HTTP. */
+export { makeServer, type ServerOptions } from "./app.ts";

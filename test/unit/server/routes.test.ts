@@ -1,0 +1,351 @@
+/** Every route: who may use it, and what each wrong input is told. */
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
+import type { FastifyInstance } from "fastify";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { makeServer } from "../../../src/server/index.ts";
+import { PROBLEMS } from "../../../src/server/problems.ts";
+import { makePlaneWorld, type PlaneWorld } from "../../support/plane-world.ts";
+
+type Role = "view" | "operate" | "enroll";
+type Body = "none" | "cbor" | "json";
+
+/** Each route's authorization, and the kind of body that it takes. */
+const ROUTES: readonly [method: "GET" | "POST", path: string, access: "open" | Role, body: Body][] =
+  [
+    ["POST", "/v1/nonces", "open", "none"],
+    ["POST", "/v1/decisions", "open", "cbor"],
+    ["GET", "/v1/governance", "open", "none"],
+    ["GET", `/v1/policies/${"00".repeat(32)}`, "open", "none"],
+    ["POST", "/v1/enrollments", "enroll", "cbor"],
+    ["POST", `/v1/enrollments/${"00".repeat(16)}`, "enroll", "cbor"],
+    ["GET", "/v1/state", "view", "none"],
+    ["GET", "/v1/nodes", "view", "none"],
+    ["GET", "/v1/decisions", "view", "none"],
+    ["GET", "/v1/events", "view", "none"],
+    ["GET", "/metrics", "view", "none"],
+    ["POST", "/v1/snapshots", "operate", "json"],
+    ["POST", "/v1/freeze", "operate", "json"],
+    ["POST", "/v1/decision-mode", "operate", "json"],
+    ["POST", "/v1/revocations", "operate", "json"],
+    ["GET", "/healthz", "open", "none"],
+    ["GET", "/readyz", "open", "none"],
+    ["GET", "/", "open", "none"],
+    ["GET", "/page.js", "open", "none"],
+    ["GET", "/page.css", "open", "none"],
+    ["GET", "/docs", "open", "none"],
+    ["GET", "/openapi.json", "open", "none"],
+  ];
+const GOOD: { readonly [path: string]: string } = {
+  "/v1/snapshots": "{}",
+  "/v1/freeze": '{"freeze":"new"}',
+  "/v1/decision-mode": '{"decision":"plane"}',
+  "/v1/revocations": '{"kind":"grants","index":1}',
+};
+
+let made: PlaneWorld;
+let server: FastifyInstance;
+let port: number;
+const failures: unknown[] = [];
+beforeAll(async () => {
+  made = await makePlaneWorld();
+  server = await makeServer({
+    service: made.service,
+    tls: null,
+    ratePerSecond: 100_000,
+    requestMs: 600,
+    version: "0.0.0",
+    onFailure: (error) => failures.push(error),
+  });
+  await server.listen({ host: "127.0.0.1", port: 0 });
+  const address = server.server.address();
+  if (address === null || typeof address === "string") throw new Error("no port");
+  port = address.port;
+});
+afterAll(async () => {
+  await server.close();
+  await made.dispose();
+});
+
+interface Asked {
+  readonly method: "GET" | "POST";
+  readonly url: string;
+  readonly payload?: string | Buffer;
+  readonly headers?: Record<string, string>;
+}
+
+async function ask(asked: Asked) {
+  const response = await server.inject(asked);
+  return { status: response.statusCode, response };
+}
+
+/** A refusal must be a problem with a code of the table, or of the parts behind. */
+function expectProblem(response: Awaited<ReturnType<typeof ask>>["response"]): string {
+  expect(response.headers["content-type"]).toMatch(/^application\/problem\+json\b/);
+  const problem = response.json<{ code: string; status: number; detail: string }>();
+  expect(problem.status).toBe(response.statusCode);
+  const known = Object.hasOwn(PROBLEMS, problem.code);
+  expect(known || /^(?:wire|enroll|plane|domain)\.[a-z-]+$/.test(problem.code)).toBe(true);
+  return problem.code;
+}
+
+const TYPE = {
+  none: {},
+  cbor: { "content-type": "application/cbor" },
+  json: { "content-type": "application/json" },
+};
+const bearer = (text: string) => ({ authorization: `Bearer ${text}` });
+const roleOf = (access: "open" | Role): Record<string, string> =>
+  access === "open" ? {} : bearer(made.token(access));
+
+test("the table holds every route there is", () => {
+  const { paths = {} } = server.swagger() as { paths?: Record<string, Record<string, unknown>> };
+  const described = Object.entries(paths).flatMap(([path, methods]) =>
+    Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
+  );
+  const listed = ROUTES.map(
+    ([method, path]) => `${method} ${path.replace(/0{64}/, "{digest}").replace(/0{32}/, "{id}")}`,
+  );
+  expect(described.sort()).toEqual(listed.sort());
+});
+
+describe.each(ROUTES)("%s %s (%s, body: %s)", (method, url, access, body) => {
+  const payload = GOOD[url];
+  const good = body === "json" && payload ? { payload, headers: TYPE.json } : {};
+
+  if (access !== "open") {
+    test("asks for a token of its role", async () => {
+      const none = await ask({ method, url, ...good });
+      expect([none.status, expectProblem(none.response)]).toEqual([401, "auth.missing"]);
+      const roles: Role[] = ["view", "operate", "enroll"];
+      const wrong = roles.filter((r) => r !== access && !(access === "view" && r === "operate"));
+      const unknown = `pt_${"0".repeat(16)}_${"A".repeat(43)}`;
+      const real = made.token(access);
+      const cut = `${real.slice(0, -1)}${real.endsWith("A") ? "B" : "A"}`;
+      for (const text of [...wrong.map((role) => made.token(role)), unknown, cut, "x"]) {
+        const headers = { ...TYPE[body], ...bearer(text) };
+        const refused = await ask({ method, url, ...good, headers });
+        expect([refused.status, expectProblem(refused.response)]).toEqual([403, "auth.refused"]);
+      }
+      const basic = { authorization: "Basic cHQ6cHQ=" };
+      expect((await ask({ method, url, headers: basic })).status).toBe(401);
+    });
+  }
+
+  test("refuses what it does not take, with a code", async () => {
+    const role = roleOf(access);
+    const headers = { ...TYPE[body], ...role };
+    const wrong: Asked[] = [
+      { method, url: `${url}?extra=1`, headers, ...(payload && { payload }) },
+    ];
+    if (body === "none") {
+      wrong.push({ method, url, headers: { ...role, ...TYPE.json }, payload: "{}" });
+    } else {
+      wrong.push({ method, url, headers });
+      wrong.push({ method, url, headers: { ...role, "content-type": "text/plain" }, payload: "x" });
+      const other = body === "cbor" ? TYPE.json : TYPE.cbor;
+      wrong.push({ method, url, headers: { ...role, ...other }, payload: "{}" });
+      wrong.push({ method, url, headers, payload: Buffer.alloc(64, 0xff) });
+      wrong.push({
+        method,
+        url,
+        headers: { ...headers, "content-length": "99999999" },
+        payload: "x",
+      });
+    }
+    if (payload)
+      wrong.push(...wrongJson(payload).map((text) => ({ method, url, headers, payload: text })));
+    for (const asked of wrong) {
+      const { status, response } = await ask(asked);
+      const told = `${asked.url} ${String(asked.payload).slice(0, 60)}: ${response.body}`;
+      expect(status, told).toBeGreaterThanOrEqual(400);
+      expect(status, told).toBeLessThan(500);
+      expectProblem(response);
+    }
+  });
+
+  test("another method is refused", async () => {
+    for (const other of ["PUT", "DELETE", "PATCH"] as const) {
+      const { statusCode, headers } = await server.inject({ method: other, url });
+      expect([404, 405]).toContain(statusCode);
+      expect(headers["content-type"]).toMatch(/^application\/problem\+json\b/);
+    }
+  });
+});
+
+/** Missing, extra, coerced, duplicate, wrong, too large, too deep. */
+function wrongJson(good: string): string[] {
+  const members = good.slice(1, -1);
+  const comma = members === "" ? "" : ",";
+  return [
+    "",
+    "null",
+    "[]",
+    `[${good}]`,
+    good.slice(0, -1),
+    `${good}${good}`,
+    `{${members}${comma}"extra":1}`,
+    `{${members}${comma}"__proto__":{}}`,
+    `{"x":1,"x":1${comma}${members}}`,
+    `{${members}${comma}"pad":"${"x".repeat(5_000)}"}`,
+    "[".repeat(2_000),
+    ...(members === ""
+      ? []
+      : [
+          "{}",
+          `{${members},${members}}`,
+          good.replace(
+            /"(\w+)":/,
+            (_, n) => `"\\u00${n.charCodeAt(0).toString(16)}${n.slice(1)}":null,"${n}":`,
+          ),
+        ]),
+    ...(good.includes("index")
+      ? [
+          '{"kind":"grants","index":"1"}',
+          '{"kind":"grants","index":-1}',
+          '{"kind":"grants","index":1.5}',
+          '{"kind":"roots","index":1}',
+        ]
+      : []),
+  ];
+}
+
+describe("what arrives on the socket", () => {
+  async function raw(lines: string): Promise<string> {
+    const socket: Socket = connect(port, "127.0.0.1");
+    await once(socket, "connect");
+    let answer = "";
+    socket.on("data", (chunk: Buffer) => {
+      answer += chunk.toString();
+      if (answer.includes('"detail"')) socket.end();
+    });
+    socket.write(lines);
+    await once(socket, "close");
+    return answer;
+  }
+  const head = "POST /v1/decisions HTTP/1.1\r\nhost: plane\r\n";
+
+  test.each([
+    ["no HTTP", "hello\r\n\r\n", 400, "request.malformed"],
+    [
+      "headers that are too large",
+      `${head}x: ${"x".repeat(9_000)}\r\n\r\n`,
+      431,
+      "request.headers",
+    ],
+    ["headers that do not end", head, 408, "request.slow"],
+    [
+      "a body that does not come",
+      `${head}content-type: application/cbor\r\ncontent-length: 9\r\n\r\nabc`,
+      408,
+      "request.slow",
+    ],
+    [
+      "a second content-length",
+      `${head}content-length: 1\r\ncontent-length: 2\r\n\r\nab`,
+      400,
+      "request.malformed",
+    ],
+    [
+      "a second content-type",
+      `${head}content-type: application/cbor\r\ncontent-type: text/plain\r\ncontent-length: 1\r\n\r\na`,
+      400,
+      "request.duplicate",
+    ],
+    [
+      "a second token",
+      "GET /v1/state HTTP/1.1\r\nhost: plane\r\nauthorization: Bearer a\r\nauthorization: Bearer b\r\n\r\n",
+      400,
+      "request.duplicate",
+    ],
+  ])("%s", async (_what, lines, status, code) => {
+    const answer = await raw(lines);
+    expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+    expect(answer).toContain(`"code":"${code}"`);
+  });
+});
+
+test("a decision over HTTP is the plane's", async () => {
+  const headers = { "content-type": "application/cbor" };
+  const payload = Buffer.from(await made.evidence());
+  const { status, response } = await ask({
+    method: "POST",
+    url: "/v1/decisions",
+    headers,
+    payload,
+  });
+  expect([status, response.headers["content-type"]]).toEqual([200, "application/cbor"]);
+  expect(response.rawPayload.at(-1)).toBe(0xf6);
+});
+
+test("an operator's change reaches the rules as it was sent", async () => {
+  const headers = { ...TYPE.json, ...bearer(made.token("operate")) };
+  for (const [url, payload] of Object.entries(GOOD)) {
+    expect((await ask({ method: "POST", url, headers, payload })).status).toBe(200);
+  }
+  expect(made.changes.slice(-4)).toEqual([
+    { kind: "renew" },
+    { kind: "freeze", freeze: "new" },
+    { kind: "decision", decision: "plane" },
+    { kind: "revoke", of: "grants", index: 1 },
+  ]);
+});
+
+test("decisions are counted, shown and streamed", async () => {
+  const headers = bearer(made.token("view"));
+  const stream = await fetch(`http://127.0.0.1:${port}/v1/events`, { headers });
+  const reader = stream.body?.pipeThrough(new TextDecoderStream()).getReader();
+  await made.plane.decide(await made.evidence());
+  let text = "";
+  while (!text.includes("data:")) text += (await reader?.read())?.value ?? "";
+  expect(text).toMatch(/event: decision\ndata: \{"time":\d+,"code":/);
+  await reader?.cancel();
+  const { response } = await ask({ method: "GET", url: "/metrics", headers });
+  expect(response.body).toMatch(/portcullis_decisions_total\{code="[a-z.-]+"\} \d+/);
+  expect(response.body).toMatch(/portcullis_request_seconds_count\{route="\/v1\/decisions"/);
+});
+
+test("nothing failed inside meanwhile", () => expect(failures).toEqual([]));
+
+describe("room", () => {
+  test("too many requests from one address are told to come back", async () => {
+    const limited = await makeServer({
+      service: made.service,
+      tls: null,
+      ratePerSecond: 3,
+      version: "0.0.0",
+      onFailure: (error) => failures.push(error),
+    });
+    // The limit is a second's: asked often enough, some second holds more than its three.
+    const refused = [];
+    for (let i = 0; i < 100 && refused.length === 0; i++) {
+      const answer = await limited.inject({ method: "POST", url: "/v1/nonces" });
+      if (answer.statusCode === 429) refused.push(answer);
+      else expect(answer.statusCode).toBe(200);
+    }
+    expect(refused).toHaveLength(1);
+    for (const { headers } of refused) expect(headers["retry-after"]).toBeDefined();
+    expect(refused[0]?.json().code).toBe("request.rate");
+    await limited.close();
+  });
+
+  test("more requests at once than there is room for are told so, and room comes back", async () => {
+    const small = await makeServer({
+      service: made.service,
+      tls: null,
+      ratePerSecond: 100_000,
+      requestsMax: 2,
+      version: "0.0.0",
+      onFailure: (error) => failures.push(error),
+    });
+    const nonce = () => small.inject({ method: "POST", url: "/v1/nonces" });
+    for (let round = 0; round < 3; round++) {
+      const codes = (await Promise.all([nonce(), nonce(), nonce(), nonce()])).map(
+        (r) => r.statusCode,
+      );
+      expect(codes.filter((code) => code === 200).length).toBeGreaterThanOrEqual(2);
+    }
+    expect((await nonce()).statusCode).toBe(200);
+    await small.close();
+  });
+});
