@@ -2,7 +2,7 @@
  * The plane's part in a decision, as the gate sees it: someone far away who may be silent, slow or
  * lying. Its answer is bytes for the core; nothing that it says here allows.
  */
-import { type Code, denied, type Verdict } from "../core/index.ts";
+import { denied, type Verdict } from "../core/index.ts";
 import { type Evidence, encodePlain } from "../wire/objects.ts";
 
 /** What a plane answers: its signed result, and its own code where it denies. */
@@ -30,6 +30,8 @@ export class PlaneFailure extends Error {
 
 export interface Opinion {
   readonly result: Uint8Array | null;
+  /** It said that it denies, perhaps without a result: it could not name the request. */
+  readonly denies: boolean;
   /** Why there is no agreement, in words. */
   readonly failure: { readonly error: Error } | null;
 }
@@ -46,14 +48,15 @@ export async function askPlane(plane: PlaneSource, evidence: Evidence): Promise<
   try {
     const { result, code } = await plane.judge(encodePlain("evidence", evidence));
     const said = code === null ? null : { error: new Error(`the plane says ${code}`) };
-    return { result, failure: said };
+    return { result, denies: code !== null, failure: said };
   } catch (error) {
-    return { result: null, failure: { error: new PlaneFailure(error) } };
+    return { result: null, denies: false, failure: { error: new PlaneFailure(error) } };
   }
 }
 
 /** Where a plane was asked, its result is required, whether governance demands it or not. */
-export function requireOpinion(verdict: Verdict, { result }: Opinion): Verdict {
-  const missing: Code = "plane.missing";
-  return verdict.allow && result === null ? denied(missing) : verdict;
+export function requireOpinion(verdict: Verdict, { result, denies }: Opinion): Verdict {
+  if (!verdict.allow && verdict.code !== "plane.missing") return verdict;
+  if (denies) return denied("plane.denied");
+  return result === null ? denied("plane.missing") : verdict;
 }

@@ -4,6 +4,10 @@ import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { nowSeconds } from "../../src/clock.ts";
+import { Layout } from "../../src/domain/layout.ts";
+import { revoke } from "../../src/domain/publication.ts";
+import { signersAtHand } from "../../src/domain/signers.ts";
 import { generateKey, signerOf } from "../../src/wire/keys.ts";
 import { parseSigned, signObject } from "../../src/wire/objects.ts";
 import { encodeRemote, parseRemote } from "../../src/wire/remote.ts";
@@ -56,11 +60,14 @@ const denied = (ran: Ran, code: number, why: RegExp): void => {
 };
 
 describe("five nodes and their plane", () => {
-  test("each is admitted, with a grant for all of them", async () => {
+  test("each is admitted, with a grant for all of them, and then there is no use left", async () => {
     const grant = await fresh(NODES.length);
-    const all = await Promise.all(NODES.map((node) => site.job(node, grant)));
-    for (const ran of all) expect(ran).toEqual({ code: 0, out: me, err: "" });
+    const ran: Ran[] = [];
+    // One after the other: a permission that runs out on a busy machine takes its use with it.
+    for (const node of NODES) ran.push(await site.job(node, grant));
+    for (const one of ran) expect(one).toEqual({ code: 0, out: me, err: "" });
     denied(await site.job("n1", grant), 77, /replay\.use/);
+    denied(await site.job("n2", grant), 77, /the plane says replay\.use/);
   });
 
   test("a use that another node claimed is gone everywhere", async () => {
@@ -77,9 +84,9 @@ describe("five nodes and their plane", () => {
   });
 
   test("a clock that is held back does not bring back what has expired", async () => {
-    const grant = await fresh(1, ["--lifetime", "4s"]);
-    await sleep(6_000);
-    denied(await site.job("n1", grant, shifted(-5)), 77, /the plane says window\.expired/);
+    const grant = await fresh(1, ["--lifetime", "20s"]);
+    await sleep(21_000);
+    denied(await site.job("n1", grant, shifted(-20)), 77, /the plane says window\.expired/);
   });
 
   test("a result that is past its time, by the node's clock", async () => {
@@ -96,7 +103,7 @@ describe("five nodes and their plane", () => {
   test("a node that is revoked between nonce and decision", async () => {
     const index = NODES.indexOf("n5");
     liar.meddle = async (path, _body, forward) => {
-      if (path === "/v1/decisions") await site.must("plane", ["revoke", "--node", String(index)]);
+      if (path === "/v1/decisions") await revokeNode(index);
       return forward();
     };
     denied(await through("n5", await fresh()), 77, /the plane says governance\.rollback/);
@@ -146,8 +153,9 @@ describe("five nodes and their plane", () => {
       const told = encodeRemote("opinion", { result, code: null });
       return { ...passed, body: Buffer.from(told) };
     };
+    // Not n1: its clock was set ahead of its TPM's, and that is remembered.
     const grant = await fresh(1);
-    expect(await through("n1", grant)).toMatchObject({ code: 0 });
+    expect(await through("n4", grant)).toMatchObject({ code: 0 });
     denied(await through("n2", grant), 77, /plane\.denied/);
   });
 
@@ -172,7 +180,7 @@ test("killed and started again all the while, it gives no use twice", async () =
     }
   })();
   const ran: Ran[] = [];
-  const four = NODES.slice(0, 4);
+  const four = NODES.slice(1, 4);
   for (let round = 0; round < 4; round++) {
     ran.push(...(await Promise.all(four.map((node) => site.job(node, grant)))));
   }
@@ -189,6 +197,14 @@ test("killed and started again all the while, it gives no use twice", async () =
     expect(JSON.parse(verified.out)).toMatchObject({ verified: true });
   }
 });
+
+/** As `portcullis revoke --node` does, within the time that a node waits for its plane. */
+async function revokeNode(index: number): Promise<void> {
+  const home = site.file("plane");
+  const signers = await signersAtHand(new Layout(home), "governance");
+  const publication = { signers, nowSeconds: nowSeconds() };
+  await revoke(home, publication, [{ kind: "nodes", index }]);
+}
 
 /** What the plane answers now, to be told later. */
 async function kept(path: string): Promise<Passed> {
