@@ -20,6 +20,13 @@ import { FOUND, check, clearFindings, deny, first } from "./findings";
 import { Code, limits } from "./generated";
 import { judgeEventLog } from "./measure/quoted";
 import { judgeIma, proven, startWhole } from "./measure/quoted-ima";
+import {
+  clearEventFaults,
+  hasEventFault,
+  judgeCoverage,
+  judgeEventRules,
+  reportEventFaults,
+} from "./policy/event-judgement";
 import { clearDenied, judgeImaRules } from "./policy/ima-rules";
 import { hasPcrFault, judgePcrs } from "./policy/pcr-rules";
 import { Policy, readPolicy } from "./policy/reference";
@@ -126,7 +133,8 @@ function readFrame(frame: Span): void {
  * 6. The clock is safe; with a floor, the key lies in the endorsement hierarchy and no counter
  *   fell.
  * 7. The logs that were given replay to the quoted values; see measure/quoted.ts.
- * 8. The policy's IMA rules allow every entry that the quote proves.
+ * 8. The policy's event-log rules hold over the log, and its IMA rules allow every entry that the
+ *   quote proves; both are there where it has rules.
  * 9. The policy names PCRs, trusted ones, all of them covered, and each has an allowed value.
  */
 export function appraiseQuote(frame: Span): void {
@@ -149,7 +157,7 @@ export function appraiseQuote(frame: Span): void {
   const booted = (logs & LOG_EVENTS) == 0 || judgeEventLog(eventLog, bound);
   startWhole();
   const measured = (logs & LOG_IMA) == 0 || judgeIma(ima, bound);
-  const met = judgePolicy(bound, parsed && keyed, measured);
+  const met = judgePolicy(bound, booted, parsed && keyed, measured);
   memory.copy(APPRAISAL + 8, FOUND, 256);
   const explained = booted && measured;
   const holds = parsed && signed && bound && timely && explained && met && first == Code.NONE;
@@ -202,20 +210,36 @@ function judgeTime(keyed: bool): bool {
 }
 
 /**
- * `bound`: the values can be compared. `timed`: the firmware version was read, and the key's place
- * is known.
+ * `bound`: the values can be compared. `booted`: the event log, where there is one, replays to
+ * them. `timed`: the firmware version was read, and the key's place is known.
  */
-function judgePolicy(bound: bool, timed: bool, measured: bool): bool {
-  if (rules == RULES_PCRS) return judgeRules(policy, bound);
+function judgePolicy(bound: bool, booted: bool, timed: bool, measured: bool): bool {
+  if (rules == RULES_PCRS) {
+    clearEventFaults();
+    return judgeRules(policy, bound);
+  }
   const sound = lenOf(policy) <= limits.policyBytes && readPolicy(POLICY, policy) == Fault.NONE;
   if (!check(sound, Code.POLICY_MALFORMED)) return false;
-  check(!POLICY.hasEventLogRules, Code.ENVIRONMENT_EVENTLOG_UNSUPPORTED);
   judgeMeasured(measured);
   if (timed && POLICY.minimumFirmware != 0) {
     const endorsed = check(isEndorsed(), Code.ENVIRONMENT_CLOCK_OBFUSCATED);
     if (endorsed) note(judgeFirmware(POLICY.minimumFirmware));
   }
-  return judgeRules(POLICY.pcrs, bound);
+  const allowed = judgeEvents(bound, booted);
+  return judgeRules(POLICY.pcrs, bound) && allowed;
+}
+
+/** The policy's rules over the event log; see policy/event-judgement.ts. */
+function judgeEvents(bound: bool, booted: bool): bool {
+  clearEventFaults();
+  if (POLICY.eventLog == 0) return true;
+  if (!check((logs & LOG_EVENTS) != 0, Code.ENVIRONMENT_EVENTLOG_ABSENT)) {
+    judgeCoverage(POLICY.eventLog);
+    return false;
+  }
+  if (!bound || !booted) return false;
+  judgeEventRules(POLICY.eventLog, eventLog);
+  return reportEventFaults();
 }
 
 /** The policy's IMA rules, over a list that the quote proves. */
@@ -227,10 +251,10 @@ function judgeMeasured(measured: bool): void {
 
 /** Without bound values, only what the rules alone are wrong in is recorded. */
 function judgeRules(map: Span, bound: bool): bool {
-  const met = judgePcrs(map) == Code.NONE;
+  const met = judgePcrs(map) == Code.NONE && !hasEventFault(Code.ENVIRONMENT_PCR_UNCOVERED);
   const last = bound ? Code.ENVIRONMENT_PCR_MISMATCH : Code.ENVIRONMENT_PCR_UNTRUSTED;
   for (let code = Code.ENVIRONMENT_PCR_EMPTY; code <= last; code++) {
-    check(!hasPcrFault(code), code);
+    check(!hasPcrFault(code) && !hasEventFault(code), code);
   }
   return met && bound;
 }

@@ -11,6 +11,7 @@ import {
   dataOffset,
   digestOffset,
   event,
+  extendEvent,
   faultOffset,
   hasBank,
   isAgile,
@@ -27,6 +28,8 @@ import { REGISTERS, extendedIn } from "./measure/registers";
 import { hashOf } from "./tpm/algorithm";
 
 const HASHES: u32 = 4;
+/** Bits 1 to 4. */
+const ALL_BANKS: u32 = 0x1e;
 const ROW_BYTES: u32 = 256;
 
 /** 1 where the log is malformed, and the offset of the event that is. Then nothing else counts. */
@@ -78,7 +81,10 @@ export function replayEventLog(log: Span, ccel: bool, records: usize): void {
   openRow(records);
   openEventLog(log, ccel);
   let count: u32 = 0;
-  for (; nextEvent(); count++) writeEvent(records + count * EVENT_BYTES);
+  for (; nextEvent(); count++) {
+    writeEvent(records + count * EVENT_BYTES);
+    extendEvent(ALL_BANKS);
+  }
   store<u32>(REPLAY, isFaulty ? 1 : 0, FAULTY);
   store<u32>(REPLAY, faultOffset, FAULT_OFFSET);
   store<u32>(REPLAY, count, COUNT);

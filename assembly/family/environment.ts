@@ -3,7 +3,8 @@
  *
  * 1. well-formed, magic and type; 2. scheme and hash are the key's own; 3. the signature; 4. extraData is the Merkle
  * root over this request; 5. the signed selection; 6. the values are the quoted ones; 7. counters, clock, firmware;
- * 8. the logs, where there are any, replay to the quoted values; 9. each policy over the signed selection.
+ * 8. the logs, where there are any, replay to the quoted values; 9. each policy over the signed selection, and its rules
+ * over the event log.
  */
 import { lenOf, ptrOf, same, span } from "../abi";
 import { REQUEST_DIGEST } from "../case";
@@ -15,6 +16,13 @@ import { Code, limits } from "../generated";
 import * as node from "../grant/node";
 import { HashId, hash } from "../hash/hash";
 import { judgeEventLog } from "../measure/quoted";
+import {
+  clearEventFaults,
+  hasEventFault,
+  judgeCoverage,
+  judgeEventRules,
+  reportEventFaults,
+} from "../policy/event-judgement";
 import { hasPcrFault, judgePcrs } from "../policy/pcr-rules";
 import { count as policyCount, policyAt } from "../policy/reference";
 import { attest, parseAttest } from "../tpm/attest";
@@ -42,7 +50,7 @@ export function judgeEnvironment(hasPolicies: bool): bool {
   isBound = signed && fresh && same(attest.qualifiedSigner, node.qualifiedName);
   const valued = judgeValues();
   const timely = judgeTime();
-  const logs = evidence.eventLog == 0 || judgeEventLog(evidence.eventLog, valued);
+  const logs = judgeBoot(valued, hasPolicies);
   const lists = judgeMeasurements(valued, hasPolicies);
   if (!valued || !hasPolicies) return false;
   return judgeRules() && isBound && timely && logs && lists;
@@ -114,15 +122,31 @@ function judgeTime(): bool {
   return note(judgeFirmware(firmware)) && holds;
 }
 
+/** The boot event log against the quote; and, where it replays to it, every policy's rules over it. */
+function judgeBoot(valued: bool, hasPolicies: bool): bool {
+  const log = evidence.eventLog;
+  let ruled = false;
+  for (let i: u32 = 0; i < policyCount; i++) ruled = ruled || policyAt(i).eventLog != 0;
+  if (log == 0) return check(!ruled, Code.ENVIRONMENT_EVENTLOG_ABSENT);
+  if (!judgeEventLog(log, valued)) return false;
+  if (!ruled || !hasPolicies) return !ruled;
+  clearEventFaults();
+  for (let i: u32 = 0; i < policyCount; i++) {
+    if (policyAt(i).eventLog != 0) judgeEventRules(policyAt(i).eventLog, log);
+  }
+  return reportEventFaults();
+}
+
 /** Every policy, each over the values of the signed selection alone. */
 function judgeRules(): bool {
   let holds = policyCount > 0;
   for (let i: u32 = 0; i < policyCount; i++) {
     const p = policyAt(i);
-    holds = check(!p.hasEventLogRules, Code.ENVIRONMENT_EVENTLOG_UNSUPPORTED) && holds;
-    holds = judgePcrs(p.pcrs) == Code.NONE && holds;
+    judgePcrs(p.pcrs);
+    clearEventFaults();
+    if (p.eventLog != 0) judgeCoverage(p.eventLog);
     for (let code = Code.ENVIRONMENT_PCR_EMPTY; code <= Code.ENVIRONMENT_PCR_MISMATCH; code++) {
-      if (hasPcrFault(code)) deny(code);
+      holds = check(!hasPcrFault(code) && !hasEventFault(code), code) && holds;
     }
   }
   return holds;

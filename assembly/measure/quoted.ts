@@ -9,7 +9,8 @@ import { HashId, digestBytes } from "../hash/hash";
 import { alg } from "../tpm/algorithm";
 import { pcrValue } from "../tpm/pcr";
 import * as eventlog from "./eventlog";
-import { nextEvent, openEventLog } from "./eventlog";
+import { extendEvent, nextEvent, openEventLog } from "./eventlog";
+import { recall, remember } from "./known-logs";
 import { REGISTERS_MAX, extendedIn, registerAt, startFrom } from "./registers";
 
 const HASHES: u32 = 4;
@@ -34,6 +35,8 @@ export function quotedValue(hash: u32, pcr: u32): usize {
 let isCompared: bool = false;
 let isMissing: bool = false;
 let isMismatch: bool = false;
+/** It was replayed before. */
+let isKnown: bool = false;
 
 /**
  * Judges a boot event log:
@@ -44,19 +47,40 @@ let isMismatch: bool = false;
  * Without bound values only the first is judged.
  */
 export function judgeEventLog(log: Span, bound: bool): bool {
-  openEventLog(log, false);
-  while (nextEvent()) {}
+  const banks = bound ? quotedBanks() : 0;
+  replay(log, banks, 0);
   if (!check(!eventlog.isFaulty, Code.ENVIRONMENT_EVENTLOG_MALFORMED) || !bound) return false;
   compareAll();
+  let locality: u32 = 0;
   if (isMismatch && eventlog.isHcrtm) {
-    openEventLog(log, false);
-    startFrom(LOCALITY_HCRTM);
-    while (nextEvent()) {}
+    locality = LOCALITY_HCRTM;
+    replay(log, banks, locality);
     compareAll();
   }
+  if (isCompared && !isMismatch && !isKnown) remember(log, banks, locality);
   const covered = check(isCompared, Code.ENVIRONMENT_EVENTLOG_UNCOVERED);
   const explained = check(!isMissing, Code.ENVIRONMENT_EVENTLOG_MISSING);
   return check(!isMismatch, Code.ENVIRONMENT_EVENTLOG_MISMATCH) && covered && explained;
+}
+
+/** The banks of the signed selection: no other has to be replayed. */
+function quotedBanks(): u32 {
+  let banks: u32 = 0;
+  for (let hash: u32 = 1; hash <= HASHES; hash++) {
+    for (let pcr: u32 = 0; pcr < REGISTERS_MAX; pcr++) {
+      if (quotedValue(hash, pcr) != 0) banks |= 1 << hash;
+    }
+  }
+  return banks;
+}
+
+/** Replays a log in these banks, from this locality unless it says another. */
+function replay(log: Span, banks: u32, locality: u32): void {
+  isKnown = recall(log, banks, locality);
+  if (isKnown) return;
+  openEventLog(log, false);
+  if (locality != 0) startFrom(locality);
+  while (nextEvent()) extendEvent(banks);
 }
 
 function compareAll(): void {

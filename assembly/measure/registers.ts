@@ -21,6 +21,19 @@ export function registerAt(hash: u32, pcr: u32): usize {
   return REGISTERS + ((hash - 1) * REGISTERS_MAX + pcr) * WIDTH;
 }
 
+/** What a replay leaves: the values, then the bits. */
+export const REPLAYED_BYTES: u32 = 4 * 24 * 64 + 5 * 4;
+
+export function saveRegisters(to: usize): void {
+  memory.copy(to, REGISTERS, HASHES * REGISTERS_MAX * WIDTH);
+  memory.copy(to + HASHES * REGISTERS_MAX * WIDTH, EXTENDED, 5 * 4);
+}
+
+export function restoreRegisters(from: usize): void {
+  memory.copy(REGISTERS, from, HASHES * REGISTERS_MAX * WIDTH);
+  memory.copy(EXTENDED, from + HASHES * REGISTERS_MAX * WIDTH, 5 * 4);
+}
+
 /** One bit a PCR that was extended in this bank. */
 export function extendedIn(hash: u32): u32 {
   return load<u32>(EXTENDED + (hash << 2));

@@ -30,13 +30,14 @@ let isMismatch: bool = false;
  * 3. Every PCR that it names is covered by the signed selection (PCR_UNCOVERED),
  * 4. and has one of the values listed, of the bank's own width (PCR_MISMATCH). Gives the first
  *   fault in the order of the table; `hasPcrFault` tells of each. Bytes of another form are
- *   PCR_EMPTY.
+ *   PCR_EMPTY; 0 is a policy that compares something else, and has no fault.
  */
 export function judgePcrs(rules: Span): Code {
   isEmpty = false;
   isUntrusted = false;
   isUncovered = false;
   isMismatch = false;
+  if (rules == 0) return Code.NONE;
   const r = MAIN.open(rules);
   const banks = r.map(0, u32.MAX_VALUE);
   if (banks == 0) isEmpty = true;

@@ -15,15 +15,17 @@ import { Role } from "../grant/charter";
 import { claim } from "../grant/claims";
 import { elementAt } from "../grant/element";
 import * as snapshot from "../grant/snapshot";
+import { isDemanding, readEventRules } from "./event-rules";
 import { readImaRules } from "./ima-rules";
 
 @unmanaged
 export class Policy {
   name: Span;
-  /** The map bank -> PCR -> allowed digests, as it stands. */
+  /** The map bank -> PCR -> allowed digests, as it stands; 0 where there is none. */
   pcrs: Span;
+  /** The map bank -> PCR -> event-log rules, likewise. */
+  eventLog: Span;
   minimumFirmware: u64;
-  hasEventLogRules: bool;
   /** The IMA rules as they stand; 0 if none. */
   ima: Span;
   named: bool;
@@ -68,12 +70,13 @@ function readPcrs(r: Reader): Span {
   return r.since(start);
 }
 
-/** Reads the payload of a reference policy. */
+/** Reads the payload of a reference policy. One that compares nothing is malformed. */
 export function readPolicy(p: Policy, payload: Span): Fault {
   memory.fill(changetype<usize>(p), 0, offsetof<Policy>("digest"));
   let seen: u32 = 0;
   const r = MAIN.open(payload);
   const members = r.map(5, 8);
+  let compares = false;
   let order: u64 = 0;
   for (let i: u32 = 0; i < members && r.fault == Fault.NONE; i++) {
     const key = r.key(order);
@@ -83,21 +86,17 @@ export function readPolicy(p: Policy, payload: Span): Fault {
     else if (key == claim.POLICY_NAME) p.name = r.ident();
     else if (key == claim.POLICY_VERSION) r.uint();
     else if (key == claim.POLICY_PCRS) p.pcrs = readPcrs(r);
-    else if (key == claim.POLICY_EVENT_LOG) p.hasEventLogRules = reserved(r);
+    else if (key == claim.POLICY_EVENT_LOG) p.eventLog = readEventRules(r);
     else if (key == claim.POLICY_IMA) p.ima = readImaRules(r);
     else if (key == claim.POLICY_FIRMWARE) p.minimumFirmware = r.u64();
     else r.fail(Fault.UNKNOWN);
     if (key == claim.AUD || key == claim.IAT) seen++;
-    else if (key <= claim.POLICY_NAME && key >= claim.POLICY_PCRS) seen++;
+    else if (key == claim.POLICY_NAME || key == claim.POLICY_VERSION) seen++;
+    else if (key == claim.POLICY_PCRS || key == claim.POLICY_IMA) compares = true;
+    else if (key == claim.POLICY_EVENT_LOG) compares = compares || isDemanding;
   }
-  r.require(seen == 5);
+  r.require(seen == 4 && compares);
   return r.close();
-}
-
-/** A claim whose rules this version cannot judge: its place is kept as a byte string. */
-function reserved(r: Reader): bool {
-  r.bytes(1, limits.policyBytes);
-  return true;
 }
 
 /** Whether the policy is signed to the threshold by policy keys of the charter in force. */

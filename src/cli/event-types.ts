@@ -44,6 +44,14 @@ const NAMES: { readonly [type: number]: string } = {
   2147483876: "EV_EFI_SPDM_DEVICE_AUTHORITY",
 };
 
+/** The number of a type by its name, or in hexadecimal or decimal; null where it is none. */
+export function eventTypeNumber(text: string): number | null {
+  const named = Object.entries(NAMES).find(([, name]) => name === text);
+  if (named !== undefined) return Number(named[0]);
+  const number = /^(0x[0-9a-f]{1,8}|\d{1,10})$/i.test(text) ? Number(text) : -1;
+  return number >= 0 && number < 2 ** 32 ? number : null;
+}
+
 /** The name, or the number in hexadecimal where it has none. */
 export const eventTypeName = (type: number): string =>
   NAMES[type] ?? `0x${type.toString(16).padStart(8, "0")}`;

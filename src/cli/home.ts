@@ -31,6 +31,8 @@ export interface Config {
   readonly tpm: string | null;
   /** The IMA list in its binary form; null: where the kernel has it. */
   readonly ima: string | null;
+  /** File that holds the boot event log; null where the kernel shows it. */
+  readonly eventLog: string | null;
 }
 
 /**
@@ -77,7 +79,7 @@ export function requireHome(home: Home): Home {
   );
 }
 
-const NAMES = ["origin", "tpm", "ima"] as const;
+const NAMES = ["origin", "tpm", "event-log", "ima"] as const;
 const LINE = /^([a-z][a-z-]*):[ \t]+(\S.*?)[ \t]*$/;
 const CONFIG_BYTES_MAX = 65_536;
 
@@ -105,7 +107,8 @@ export function readConfig(home: Home): Config {
   }
   const origin = found.get("origin");
   if (origin === undefined) throw new UsageError(`${home.config} lacks \`origin\`.`);
-  return { origin, tpm: found.get("tpm") ?? null, ima: found.get("ima") ?? null };
+  const [tpm = null, ima = null] = [found.get("tpm"), found.get("ima")];
+  return { origin, tpm, eventLog: found.get("event-log") ?? null, ima };
 }
 
 function textOf(path: string): string {
@@ -129,9 +132,10 @@ function plain(value: string, at: string): string {
 }
 
 /** The text of config.yaml. */
-export function formatConfig({ origin, tpm, ima }: Config): string {
+export function formatConfig({ origin, tpm, eventLog, ima }: Config): string {
   const lines = ["# Portcullis: what never changes about this home.", `origin: ${quoted(origin)}`];
   if (tpm !== null) lines.push(`tpm: ${quoted(tpm)}`);
+  if (eventLog !== null) lines.push(`event-log: ${quoted(eventLog)}`);
   if (ima !== null) lines.push(`ima: ${quoted(ima)}`);
   return `${lines.join("\n")}\n`;
 }

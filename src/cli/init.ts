@@ -172,7 +172,7 @@ async function run(session: Session, options: Options, words: string[]): Promise
   if (!/^[^\s+\p{Cc}]+$/u.test(origin)) {
     throw new UsageError(`--origin: "${origin}" cannot name a log: no spaces, no "+".`);
   }
-  const config = formatConfig({ origin, tpm: options.tpm ?? null, ima: null });
+  const config = formatConfig({ origin, tpm: options.tpm ?? null, eventLog: null, ima: null });
   await clearing(home, async () => {
     await writeHome(home, draft, config);
     if (options.capture === undefined) return;

@@ -54,7 +54,7 @@ export function tpmAddress(config: Config, option: string | undefined): string {
 }
 
 /** What a policy reads; the rest of it does not matter for the choice of what to quote. */
-export type ReadPolicy = Pick<ReferencePolicy, "pcrs" | "ima">;
+export type ReadPolicy = Pick<ReferencePolicy, "pcrs" | "eventLog" | "ima">;
 
 /** Throws StoreError, WireError, PrivateError or UsageError where the state cannot be opened. */
 export async function openMachine(
@@ -75,7 +75,7 @@ export async function openMachine(
     store,
     journal,
     cases: new CaseFolder(home.cases),
-    evidence: tpmEvidence(home, tpmAddress(config, tpm), policies, store, config.ima ?? undefined),
+    evidence: tpmEvidence(home, tpmAddress(config, tpm), policies, store, config),
     counter: tpmCounter(home, tpmAddress(config, tpm), store),
     coreDigest,
     ...(plane && { plane }),
@@ -116,7 +116,8 @@ function selectionOf(policies: readonly ReadPolicy[]) {
   const measured = policies.some(({ ima }) => ima !== undefined) ? [PCR_IMA] : [];
   const booted = policies.some(({ ima }) => ima?.aggregate === true) ? BOOT : [];
   const wanted = Object.entries(BANKS).map(([bank, hash]) => {
-    const maps = policies.map(({ pcrs }) => pcrs[bank as keyof typeof BANKS]);
+    const name = bank as keyof typeof BANKS;
+    const maps = policies.flatMap(({ pcrs, eventLog }) => [pcrs?.[name], eventLog?.[name]]);
     const read = maps.flatMap((map) => [...(map?.keys() ?? [])]);
     const pcrs = new Set(read.length === 0 ? [] : [...read, ...measured, ...booted]);
     return { hash, pcrs: [...pcrs].sort((a, b) => a - b) };
@@ -155,13 +156,16 @@ export function tpmCounter(home: Home, tpm: string, store: StoreReader): StateCo
   };
 }
 
-/** One quote for each request, from the TPM, with the enrolled key. */
+/**
+ * One quote for each request, from the TPM, with the enrolled key; and the boot event log from this
+ * file, or where the kernel shows it, if a policy has rules over it.
+ */
 export function tpmEvidence(
   home: Home,
   tpm: string,
   policies: readonly ReadPolicy[],
   store: StoreReader,
-  imaList?: string,
+  files: Pick<Config, "eventLog" | "ima">,
 ): EvidenceSource {
   const measured = policies.some(({ ima }) => ima !== undefined);
   return {
@@ -170,10 +174,24 @@ export function tpmEvidence(
       await using agent = await openEnrolled(home, tpm);
       const quoted = await agent.quote(merkleRoot([request]), selectionOf(policies));
       const { attest, signature, values } = quoted;
-      const ima = measured ? await readImaList(imaList) : null;
+      const ima = measured ? await readImaList(files.ima ?? undefined) : null;
       const anchor = await store.anchor();
       const counter = anchor && { counter: await agent.counter(anchor) };
-      return { attest, signature, index: 0, size: 1, path: [], pcrs: values, ima, ...counter };
+      const ruled = policies.some(({ eventLog }) => eventLog !== undefined);
+      const log = ruled ? await bootLog(files.eventLog) : {};
+      const place = { index: 0, size: 1, path: [] };
+      return { attest, signature, ...place, pcrs: values, ima, ...counter, ...log };
     },
   };
+}
+
+/** The log, or why there is none: the core denies without one, and people are told the reason. */
+async function bootLog(file: string | null) {
+  const { EvidenceError, readEventLog } = await import("../agent/index.ts");
+  try {
+    return { eventLog: await readEventLog(file ?? undefined) };
+  } catch (error) {
+    if (!(error instanceof EvidenceError)) throw error;
+    return { missing: error.message };
+  }
 }

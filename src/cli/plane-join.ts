@@ -93,7 +93,12 @@ async function makeHome(home: Home, client: PlaneClient, options: JoinOptions): 
       .finally(() => store.close());
     const layout = new Layout(home.path);
     for (const path of [layout.charters, layout.snapshots, layout.policies]) await makeFolder(path);
-    const config = { origin: `${domain}/${hostname()}`, tpm: options.tpm ?? null, ima: null };
+    const config = {
+      origin: `${domain}/${hostname()}`,
+      tpm: options.tpm ?? null,
+      eventLog: null,
+      ima: null,
+    };
     await replaceFile(home.config, Buffer.from(formatConfig(config)));
     await fetchGovernance(home.path, client);
   });

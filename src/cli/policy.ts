@@ -2,15 +2,18 @@
 import type { Command } from "commander";
 import { nowSeconds } from "../clock.ts";
 import { type Domain, type HeldPolicy, loadDomain, loadPolicies } from "../domain/domain.ts";
-import { draftPolicy, type PcrValues, policyQuorum, signPolicy } from "../domain/policies.ts";
+import { draftPolicy, policyQuorum, signPolicy } from "../domain/policies.ts";
 import { activatePolicy, deactivatePolicy } from "../domain/publication.ts";
 import { draftObject } from "../wire/draft.ts";
 import { showClaims } from "../wire/objects.ts";
 import { registerCapture } from "./capture.ts";
-import { type Field, parseYaml } from "./document.ts";
+import { parseYaml } from "./document.ts";
 import { writeDraft } from "./draft-files.ts";
 import { UsageError } from "./error.ts";
 import { readInput } from "./input-file.ts";
+import { policyOf } from "./policy-document.ts";
+import { registerReview } from "./policy-review.ts";
+import { policyRows, rowText } from "./policy-text.ts";
 import { hex, isoTime, type Json, pairs } from "./print.ts";
 import {
   addPublishOptions,
@@ -35,9 +38,6 @@ interface SignOptions extends SignerOptions {
 }
 
 const DOCUMENT_BYTES_MAX = 4_194_304;
-const BANK_BYTES = { sha1: 20, sha256: 32, sha384: 48, sha512: 64 } as const;
-const BANKS = ["sha1", "sha256", "sha384", "sha512"] as const;
-const POLICY_NAMES = ["name", "version", "pcrs", "firmware-version-min"] as const;
 
 /** {name, version, digest, active, issued, file, content} */
 export function policyShape(policy: HeldPolicy): Json {
@@ -54,16 +54,10 @@ export function policyShape(policy: HeldPolicy): Json {
 }
 
 function policyLines(policy: HeldPolicy, full: boolean): string[] {
-  const { version, pcrs } = policy.object.claims;
+  const { claims } = policy.object;
   const state = policy.active ? "active" : "inactive";
-  const head = `${policy.name}  version ${version}  ${state}  ${hex(policy.digest)}`;
-  if (!full) return [head];
-  const rows = BANKS.flatMap((bank) =>
-    [...(pcrs[bank] ?? [])].flatMap(([pcr, digests]) =>
-      digests.map((digest) => [`  ${bank} PCR ${pcr}`, hex(digest)] as const),
-    ),
-  );
-  return [head, ...pairs(rows)];
+  const head = `${policy.name}  version ${claims.version}  ${state}  ${hex(policy.digest)}`;
+  return full ? [head, ...policyRows(claims).map((row) => `  ${rowText(row)}`)] : [head];
 }
 
 async function show(session: Session, _options: object, [name]: string[]): Promise<void> {
@@ -112,35 +106,9 @@ async function deactivate(session: Session, options: ChoiceOptions, [name = ""]:
   );
 }
 
-function pcrsOf(field: Field): PcrValues {
-  const banks = field.record(BANKS);
-  const values: { [bank in (typeof BANKS)[number]]?: Map<number, Uint8Array[]> } = {};
-  for (const bank of BANKS) {
-    const pcrs = banks[bank];
-    if (pcrs === undefined) continue;
-    const rows = pcrs.members().map(([index, value]): [number, Uint8Array[]] => {
-      if (!/^(\d|1\d|2[0-3])$/.test(index)) value.refuse("a PCR is a number from 0 to 23");
-      const digests = value.isList ? value.items() : [value];
-      return [Number(index), digests.map((one) => one.hexBytes(BANK_BYTES[bank]))];
-    });
-    values[bank] = new Map(rows);
-  }
-  return values;
-}
-
 async function sign(session: Session, options: SignOptions, [file = ""]: string[]) {
   const domain = await loadDomain(session.home().path);
-  const document = parseYaml(await readInput(file, DOCUMENT_BYTES_MAX), file);
-  const fields = document.record(POLICY_NAMES);
-  const { name, pcrs, version } = fields;
-  const firmware = fields["firmware-version-min"];
-  if (name === undefined || pcrs === undefined) return document.refuse("needs `name` and `pcrs`");
-  const request = {
-    name: name.text(),
-    pcrs: pcrsOf(pcrs),
-    ...(version && { version: version.count(0, Number.MAX_SAFE_INTEGER) }),
-    ...(firmware && { firmwareVersionMin: firmwareOf(firmware) }),
-  };
+  const request = policyOf(parseYaml(await readInput(file, DOCUMENT_BYTES_MAX), file));
   if (options.forSigning !== undefined) {
     const claims = await draftPolicy(domain, request, nowSeconds());
     const proposal = await writeDraft(options.forSigning, draftObject("policy", claims));
@@ -160,12 +128,6 @@ async function sign(session: Session, options: SignOptions, [file = ""]: string[
   ]);
 }
 
-function firmwareOf(field: Field): bigint {
-  const text = field.text();
-  if (!/^(0x[0-9a-f]{1,16}|\d{1,19})$/i.test(text)) field.refuse("expected a number, such as 0x1a");
-  return BigInt(text);
-}
-
 export function register(program: Command): void {
   const family = defineFamily(
     program,
@@ -175,9 +137,10 @@ export function register(program: Command): void {
   const name = "the policy's name";
   const prefix = ["--digest <hex>", "which one, by the start of its digest"] as const;
   registerCapture(family);
+  registerReview(family);
   defineVerb<object>(family, {
     name: "show",
-    summary: "list policies, or show one with its PCR values",
+    summary: "list policies, or show one with what it compares",
     examples: ["portcullis policy show", "portcullis policy show base"],
     notes: ["JSON: {policies: [{name, version, digest, active, issued, file, content}]}"],
     setup: (command) => command.argument("[name]", name),
@@ -188,8 +151,11 @@ export function register(program: Command): void {
     summary: "sign a policy that is written in YAML",
     examples: ["portcullis policy sign base.yaml"],
     notes: [
-      "The document: {name, version, pcrs: {sha256: {0: <hex>, 7: [<hex>, <hex>]}}, " +
-        "firmware-version-min}; version and the last are optional.",
+      "The document: {name, version, pcrs: {sha256: {0: <hex>, 7: [<hex>, <hex>]}}, event-log, " +
+        "firmware-version-min}; at least one of pcrs and event-log, version and the last are optional.",
+      "event-log: {sha256: {7: {separator: one | none, events: [...], types: [EV_POST_CODE]}}}; each event " +
+        "{secure-boot: on | off}, {text: <text or list>}, {digest: <hex or list>, label} or " +
+        "{variable: <name>, guid}, required unless it has `optional: true`; no other is allowed.",
       "JSON: {name, version, digest, file}; with --for-signing {proposal}",
     ],
     setup: (command) =>

@@ -37,7 +37,7 @@ export const VERBS: { readonly [name: string]: Verb } = {
     load: () => import("./snapshot.ts"),
   },
   policy: {
-    summary: "show, sign, activate and deactivate reference policies",
+    summary: "capture, compile, compare, try, sign and activate reference policies",
     load: () => import("./policy.ts"),
   },
   governance: {

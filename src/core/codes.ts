@@ -332,9 +332,9 @@ export const CODES = {
     "The TPM's firmware version is below the floor.",
     "Update the TPM's firmware.",
   ),
-  "environment.eventlog-unsupported": row(
-    "A policy has rules over the boot event log; this version judges PCR values only.",
-    "Activate policies without event-log rules.",
+  "environment.eventlog-absent": row(
+    "A policy has rules over the boot event log, and no log was presented.",
+    "Let the machine's agent read the log (`portcullis doctor` says from where).",
   ),
   "environment.eventlog-malformed": row("The boot event log does not parse.", AGENT),
   "environment.eventlog-uncovered": row(
@@ -348,6 +348,22 @@ export const CODES = {
   "environment.eventlog-mismatch": row(
     "The boot event log does not replay to a quoted PCR.",
     "Present the log of this very boot; if it is, treat the machine as changed.",
+  ),
+  "environment.eventlog-unbound": row(
+    "An event's type promises that its digest is that of its data, and it is not.",
+    "List the event by its digest, if it is good (`portcullis policy test` names it).",
+  ),
+  "environment.eventlog-separator": row(
+    "A PCR has no separator, more than one, or one that reports an error of the firmware.",
+    "Find out what measured again; restart the machine.",
+  ),
+  "environment.eventlog-event": row(
+    "The boot event log has an event that the policy does not allow.",
+    "Treat the machine as changed, or update the policy: `portcullis policy test` names it.",
+  ),
+  "environment.eventlog-required": row(
+    "An event that the policy requires did not occur.",
+    "Treat the machine as changed, or update the policy: `portcullis policy test` names it.",
   ),
   "environment.ima-missing": row(
     "A policy has rules over the IMA list, and there is no list.",

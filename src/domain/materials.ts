@@ -15,12 +15,17 @@ export interface GovernanceFiles {
   readonly charters: readonly Uint8Array[];
   readonly snapshot: Uint8Array;
   readonly statusList: Uint8Array;
+  /** For each name the newest that is active. */
   readonly policies: readonly Uint8Array[];
+  /** The same names with other active documents among them, newer ones first. */
+  readonly alternatives: readonly (readonly Uint8Array[])[];
   /** What the policies read of PCRs, by bank; for the choice of what to quote. */
   readonly unverifiedPolicies: readonly ReferencePolicy[];
 }
 
 const EMPTY = new Uint8Array(0);
+/** A grant names up to eight policies, each with up to eight alternatives: not all are tried. */
+const CHOICES_MAX = 16;
 
 /** A file's bytes, empty where it is absent or larger than any such file may be. */
 async function bytesOf(path: string, bytesMax: number): Promise<Uint8Array> {
@@ -60,12 +65,15 @@ export async function gatherGovernance(
   const claims = parsed(() => parseSigned("snapshot", snapshot).claims);
   const statusList = await published("status", LIMITS.statusBytes);
   const named = await gatherPolicies(layout, claims, policyNames);
+  const choices = choicesOf(named).map((choice) => choice.map(({ bytes }) => bytes));
+  const [policies = [], ...alternatives] = choices;
   return {
     charters: upTo(claims?.charter, charters),
     snapshot,
     statusList,
-    policies: named.map(({ bytes }) => bytes),
-    unverifiedPolicies: named.map(({ policy }) => policy),
+    policies,
+    alternatives,
+    unverifiedPolicies: named.flat().map(({ policy }) => policy),
   };
 }
 
@@ -91,20 +99,32 @@ async function gatherPolicies(
   layout: Layout,
   snapshot: Snapshot | null,
   names: readonly string[],
-): Promise<NamedPolicy[]> {
-  const best = new Map<string, NamedPolicy>();
+): Promise<NamedPolicy[][]> {
+  const found = new Map<string, NamedPolicy[]>(names.map((name) => [name, []]));
   for (const entry of await namesIn(layout.policies)) {
     if (!entry.endsWith(".policy")) continue;
     const bytes = await bytesOf(join(layout.policies, entry), LIMITS.policyBytes);
     const object = parsed(() => parseSigned("policy", bytes));
-    if (object === null || !names.includes(object.claims.name)) continue;
+    const own = object === null ? undefined : found.get(object.claims.name);
+    if (object === null || own === undefined) continue;
     const listed = snapshot?.policies.get(object.claims.name) ?? [];
     const active = listed.some((one) => object.digest && compareBytes(one, object.digest) === 0);
-    const candidate = { bytes, policy: object.claims, active };
-    const known = best.get(object.claims.name);
-    if (known === undefined || isBetter(candidate, known)) best.set(object.claims.name, candidate);
+    own.push({ bytes, policy: object.claims, active });
   }
-  return names.flatMap((name) => best.get(name) ?? []);
+  return [...found.values()]
+    .map((own) => own.sort((a, b) => Number(isBetter(b, a)) - Number(isBetter(a, b))))
+    .map((own) => own.filter(({ active }, i) => active || i === 0))
+    .filter((own) => own.length > 0);
+}
+
+/** Each choice of one document a name, the newest first; not more than a few. */
+function choicesOf(named: readonly (readonly NamedPolicy[])[]): (readonly NamedPolicy[])[] {
+  const none: (readonly NamedPolicy[])[] = [[]];
+  return named.reduce(
+    (choices, own) =>
+      own.flatMap((one) => choices.map((choice) => [...choice, one])).slice(0, CHOICES_MAX),
+    none,
+  );
 }
 
 function isBetter(one: NamedPolicy, other: NamedPolicy): boolean {

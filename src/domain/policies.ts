@@ -3,6 +3,7 @@
  */
 import type { Signer } from "../wire/keys.ts";
 import { type ImaRules, parseSigned, type ReferencePolicy, signObject } from "../wire/objects.ts";
+import type { EventLogRules } from "../wire/policy-shapes.ts";
 import { requireDigest } from "./creation.ts";
 import { type Domain, loadPolicies } from "./domain.ts";
 import { DomainError } from "./error.ts";
@@ -10,11 +11,13 @@ import { createFile, makeFolder } from "./files.ts";
 import { enough, type Quorum } from "./signers.ts";
 
 /** bank -> PCR -> allowed digests */
-export type PcrValues = ReferencePolicy["pcrs"];
+export type PcrValues = NonNullable<ReferencePolicy["pcrs"]>;
 
 export interface PolicyRequest {
   readonly name: string;
-  readonly pcrs: PcrValues;
+  /** At least one of the two: the wire format refuses a policy that compares nothing. */
+  readonly pcrs?: PcrValues | undefined;
+  readonly eventLog?: EventLogRules;
   readonly firmwareVersionMin?: bigint;
   /** One more than the highest known version of that name where absent. */
   readonly version?: number;
@@ -43,7 +46,8 @@ export async function draftPolicy(
   request: PolicyRequest,
   nowSeconds: number,
 ): Promise<ReferencePolicy> {
-  for (const values of Object.values(request.pcrs)) {
+  const { pcrs, eventLog } = request;
+  for (const values of [pcrs, eventLog].flatMap((banks) => Object.values(banks ?? {}))) {
     const untrusted = UNTRUSTED.find((pcr) => values?.has(pcr));
     if (untrusted !== undefined) {
       throw new DomainError(
@@ -60,8 +64,9 @@ export async function draftPolicy(
     iat: nowSeconds,
     name: request.name,
     version: request.version ?? Math.max(0, ...versions) + 1,
-    pcrs: request.pcrs,
-    ...(request.ima !== undefined && { ima: request.ima }),
+    ...(pcrs && { pcrs }),
+    ...(eventLog && { eventLog }),
+    ...(request.ima && { ima: request.ima }),
     ...(request.firmwareVersionMin !== undefined && {
       firmwareVersionMin: request.firmwareVersionMin,
     }),

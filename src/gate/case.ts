@@ -82,7 +82,16 @@ export function evidenceOf(
   attested: AttestedRequest | null,
   proof: Uint8Array | null,
 ): Gathered {
-  const { attest, signature, index, size, path, pcrs, ima = null } = attested ?? NO_QUOTE;
+  const {
+    attest,
+    signature,
+    index,
+    size,
+    path,
+    pcrs,
+    ima = null,
+    eventLog = null,
+  } = attested ?? NO_QUOTE;
   const slot = { attest, signature, index, size, path };
   const { list, prefix } = resume(ima, held.ima);
   const evidence: Evidence = {
@@ -94,7 +103,7 @@ export function evidenceOf(
     node: materials.node,
     job,
     policies: materials.policies,
-    tpm: { type: "tpm2", slot, pcrs, eventLog: null, ima: list },
+    tpm: { type: "tpm2", slot, pcrs, eventLog, ima: list },
     purpose: "start",
     run: subject.parentRun,
     gateNonce: held.nonce,

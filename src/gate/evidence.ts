@@ -14,6 +14,8 @@ export interface Materials {
   readonly node: Uint8Array;
   /** One document for each policy that the elements name. */
   readonly policies: readonly Uint8Array[];
+  /** Other documents for the same names: tried in turn where the machine does not meet the first. */
+  readonly alternatives?: readonly (readonly Uint8Array[])[];
 }
 
 /** A quote and the place of one request in it. */
@@ -31,6 +33,10 @@ export interface AttestedRequest {
   readonly counter?: bigint;
   /** The whole IMA list of this boot, read after the quote; null or absent where there is none. */
   readonly ima?: Uint8Array | null;
+  /** The boot event log, where a policy asks for one. */
+  readonly eventLog?: Uint8Array | null;
+  /** What could not be collected beside the quote, and why: for people, where it denies. */
+  readonly missing?: string;
 }
 
 /** Gives quotes; src/agent is one. */

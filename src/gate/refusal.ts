@@ -54,10 +54,14 @@ export function codeOfFailure(error: unknown): Code {
  * itself.
  */
 export function reasonOf(
-  verdict: Verdict,
+  verdict: Pick<Verdict, "code">,
   failure: { readonly error: unknown } | null,
+  missing: string | undefined,
 ): { readonly code: Code | null; readonly failure: string | null } {
-  if (failure === null) return { code: verdict.code, failure: null };
+  if (failure === null) {
+    const explained = verdict.code === "environment.eventlog-absent" ? missing : undefined;
+    return { code: verdict.code, failure: explained ?? null };
+  }
   const explains = verdict.code === "environment.quote-missing";
   const code = explains ? codeOfFailure(failure.error) : verdict.code;
   return { code, failure: messageOf(failure.error) };

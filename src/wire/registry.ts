@@ -7,6 +7,7 @@ import { LIMITS } from "../limits.ts";
 import { type CborValue, isMap } from "./cbor.ts";
 import { COSE_SIGN, COSE_SIGN1 } from "./cose.ts";
 import { imaRules } from "./ima-shapes.ts";
+import { demands, eventLogRules, pcrValues } from "./policy-shapes.ts";
 import {
   allOptional,
   byBytes,
@@ -122,35 +123,22 @@ const statusList = tuple({
   elements: list(digest, { max: LIMITS.statusBytes / 34, order: byBytes }),
 });
 
-/**
- * TPM_ALG_ID (TPM 2.0 Part 2 §6.3) of the PCR banks that we judge, and the size of their digests.
- */
-const pcrValues = (size: number) =>
-  mapOf(uint(0, 23), list(bytes([size]), { min: 1, max: LIMITS.choices }), { min: 1, max: 24 });
-const banks = where(
+const policy = where(
   claims({
-    sha1: optional(0x0004, pcrValues(20)),
-    sha256: optional(0x000b, pcrValues(32)),
-    sha384: optional(0x000c, pcrValues(48)),
-    sha512: optional(0x000d, pcrValues(64)),
+    domain: required(3, ident),
+    iat: required(6, time),
+    name: required(-70500, ident),
+    version: required(-70501, uint()),
+    pcrs: optional(-70502, pcrValues),
+    eventLog: optional(-70503, eventLogRules),
+    ima: optional(-70504, imaRules),
+    firmwareVersionMin: optional(-70505, u64),
   }),
-  (value) => (Object.keys(value).length > 0 ? null : "names no PCR: nothing would be compared"),
+  ({ pcrs, eventLog, ima }) =>
+    pcrs !== undefined || ima !== undefined || (eventLog !== undefined && demands(eventLog))
+      ? null
+      : "compares nothing: it has no PCR value, and no rule that requires an event",
 );
-/**
- * Not judged by this version: the core denies a policy that holds them, so that no rule is passed
- * over.
- */
-const reserved = bytes({ min: 0, max: LIMITS.policyBytes });
-const policy = claims({
-  domain: required(3, ident),
-  iat: required(6, time),
-  name: required(-70500, ident),
-  version: required(-70501, uint()),
-  pcrs: required(-70502, banks),
-  eventLog: optional(-70503, reserved),
-  ima: optional(-70504, imaRules),
-  firmwareVersionMin: optional(-70505, u64),
-});
 
 const counters = tuple({
   resetCount: uint(0, 2 ** 32 - 1),

@@ -265,7 +265,7 @@ describe("what a snapshot says", () => {
       [1, false],
       [2, true],
     ]);
-    expect((await place.run(["policy", "show", "base"])).out).toMatch(/sha256 PCR 7 {2}1{64}/);
+    expect((await place.run(["policy", "show", "base"])).out).toMatch(/sha256 PCR 7: may be 1{64}/);
     await place.json(["policy", "deactivate", "base", "--digest", signed.digest.slice(0, 12)]);
     const again = await place.run(["policy", "deactivate", "base"]);
     expect([again.code, again.err]).toEqual([64, expect.stringMatching(/not active/)]);

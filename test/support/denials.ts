@@ -7,6 +7,16 @@ import type { Code } from "../../src/core/index.ts";
 import { type CborMap, encode } from "../../src/wire/cbor.ts";
 import { type Signer, thumbprint } from "../../src/wire/keys.ts";
 import type { Link } from "../../src/wire/objects.ts";
+import {
+  bootCase,
+  COMMAND,
+  command,
+  DBX,
+  EVENTS,
+  SECURE_BOOT_ON,
+  separator,
+  withPcr,
+} from "./boots.ts";
 import { chain } from "./chains.ts";
 import { DAY, HOUR, NOW, PCRS, text } from "./domain.ts";
 import { bufferEntry, IMA_KEY, imaCase, signedEntry } from "./ima-cases.ts";
@@ -201,9 +211,16 @@ export const DENIALS: { readonly [code in Code]?: Make } = {
   "environment.clock-reset": () => ({ clock: { resetCount: 9 } }),
   "environment.clock-rollback": () => ({ clock: { clock: 100_000n } }),
   "environment.firmware-rollback": () => ({ policies: [{ firmwareVersionMin: 2n ** 63n }] }),
-  "environment.eventlog-unsupported": () => ({
-    edit: { claims: { policy: (map) => map.set(-70503, Uint8Array.of(1)) } },
-  }),
+  "environment.eventlog-absent": (w) => bootCase(w, { log: null }),
+  "environment.eventlog-unbound": (w) =>
+    bootCase(w, {
+      events: [...EVENTS, { ...SECURE_BOOT_ON, data: DBX.data }],
+      rules: withPcr(7, { separator: "one", types: [SECURE_BOOT_ON.type] }),
+    }),
+  "environment.eventlog-separator": (w) => bootCase(w, { events: [...EVENTS, separator(4)] }),
+  "environment.eventlog-event": (w) => bootCase(w, { events: [...EVENTS, command("other")] }),
+  "environment.eventlog-required": (w) =>
+    bootCase(w, { events: EVENTS.filter((event) => event !== COMMAND) }),
   "environment.ima-missing": () => imaCase([], { list: null }),
   "environment.ima-resume": () =>
     imaCase([ngEntry("/bin/a")], { prefix: [ngEntry("/bin/a")], prefixed: { resetCount: 4 } }),

@@ -1,6 +1,7 @@
 /** One of every kind of object, with its optional parts, for tests that go over all of them. */
 import { sha256, statusDigest } from "../../src/wire/digests.ts";
 import { encodePlain } from "../../src/wire/objects.ts";
+import type { EventLogRules } from "../../src/wire/policy-shapes.ts";
 import type { Claims, PlainKind, SignedKind } from "../../src/wire/registry.ts";
 import { seeded } from "./keys.ts";
 import { makeWorld } from "./world.ts";
@@ -23,6 +24,21 @@ const status = world.statusList({ elements: [digest("a"), digest("b")].sort(Buff
 const grant = world.grant({ scope, attribution: "cost-center-7", decision: "plane" });
 const { iss, sub, domain, exp, nbf, iat, cti, cnf, governance } = grant;
 
+const EVENT_LOG_RULES: EventLogRules = {
+  sha256: new Map([
+    [
+      7,
+      {
+        separator: "one",
+        events: [{ need: "required", digests: [digest("secure boot")], label: text("on") }],
+        variables: [{ need: "allowed", guid: seeded("guid", 16), name: "dbx" }],
+        types: [4, 0x8000_0001],
+      },
+    ],
+    [9, { separator: "none", events: [], variables: [], types: [] }],
+  ]),
+};
+
 export const SIGNED_SAMPLES: { readonly [K in SignedKind]: Claims<K> } = {
   charter: world.charter({ number: 2, predecessor: digest("first") }),
   snapshot: world.snapshot({
@@ -32,7 +48,7 @@ export const SIGNED_SAMPLES: { readonly [K in SignedKind]: Claims<K> } = {
     freeze: "new",
     decision: "plane",
   }),
-  policy: world.policy({ firmwareVersionMin: 2n ** 64n - 1n, eventLog: Uint8Array.of(0xa0) }),
+  policy: world.policy({ firmwareVersionMin: 2n ** 64n - 1n, eventLog: EVENT_LOG_RULES }),
   grant,
   link: {
     ...{ iss, sub, domain, exp, nbf, iat, cti, cnf, governance },

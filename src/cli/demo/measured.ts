@@ -5,7 +5,7 @@ import { sha256 } from "../../wire/digests.ts";
 import type { ImaRules } from "../../wire/objects.ts";
 import { tpmEvidence } from "../machine.ts";
 import type { Scenario } from "./scenarios.ts";
-import type { Site } from "./site.ts";
+import { BOOT_PCRS, type Site } from "./site.ts";
 
 const PCR_IMA = 10;
 const LISTED = "/usr/sbin/sshd";
@@ -17,6 +17,7 @@ const RULES: ImaRules = {
   aggregate: false,
   stages: [{ from: 0, to: null, files: [{ digest: digestOf(LISTED), names: [text(LISTED)] }] }],
 };
+const READ = { sha256: new Map(BOOT_PCRS.map((pcr) => [pcr, []])) };
 const listOf = (site: Site): string => join(site.home.path, "ima-list");
 
 const word = (value: number): Buffer => {
@@ -43,7 +44,10 @@ const measured = (title: string, expected: Scenario["expected"], path: string): 
     await site.capture(RULES);
   },
   evidence: (site) =>
-    tpmEvidence(site.home, site.tpm.uri, site.reads(RULES), site.open(), listOf(site)),
+    tpmEvidence(site.home, site.tpm.uri, [{ pcrs: READ, ima: RULES }], site.open(), {
+      eventLog: null,
+      ima: listOf(site),
+    }),
   after: (site) => site.capture(),
 });
 

@@ -21,6 +21,7 @@ import { sha256 } from "../../wire/digests.ts";
 import { generateKey, signerOf } from "../../wire/keys.ts";
 import { merkleRoot } from "../../wire/merkle.ts";
 import { type Grant, type Link, signObject } from "../../wire/objects.ts";
+import { BOOT_SCENARIOS } from "./boot-scenarios.ts";
 import { MEASURED } from "./measured.ts";
 import { PLANE_SCENARIOS } from "./plane-scenarios.ts";
 import { rotateGovernance, snapshotBy } from "./rotation.ts";
@@ -31,6 +32,8 @@ type Elements = readonly Uint8Array[];
 /** One thing to be tried. What is not said is as in the first, admitted run. */
 export interface Scenario {
   readonly title: string;
+  /** The policies that the grant names, where not the one over PCR values. */
+  readonly policies?: string[];
   /** The code of the denial; null where the job must run. */
   readonly expected: Code | null;
   readonly grant?: (site: Site) => GrantChange | Promise<GrantChange>;
@@ -204,12 +207,10 @@ export const SCENARIOS: readonly Scenario[] = [
     title: "a PCR changed after the policy was made",
     expected: "environment.pcr-mismatch",
     before: (site) => site.extend(4, "another boot loader"),
-    after: async (site) => {
-      await site.reboot();
-      await site.boot();
-    },
+    after: (site) => site.reboot(),
   },
   ...MEASURED,
+  ...BOOT_SCENARIOS,
   {
     title: "a quote replayed from an earlier run",
     expected: "environment.quote-nonce",

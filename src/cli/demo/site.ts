@@ -35,12 +35,14 @@ import { type Grant, type ImaRules, parseSigned, signObject } from "../../wire/o
 import { type Home, homeAt } from "../home.ts";
 import { tpmEvidence } from "../machine.ts";
 import { nodeFiles } from "../node-files.ts";
+import { type BootChange, bootEvents, COMMAND_LINE, encodeBootLog } from "./boot.ts";
+import { activateBoot } from "./boot-scenarios.ts";
 import { DemoPlane } from "./plane.ts";
 
 export const ORIGIN = "example.org/demo";
 const POLICY = "workshop";
 const DAY = 86_400;
-const BOOT_PCRS = [0, 1, 2, 3, 4, 5, 6, 7];
+export const BOOT_PCRS = [0, 1, 2, 3, 4, 5, 6, 7];
 /** What the demo's machine runs: its output is its own name. */
 export const MESSAGE = "the portcullis is up";
 
@@ -86,20 +88,26 @@ export class Site implements AsyncDisposable {
     const tpm = await SoftwareTpm.start({ template });
     const home = homeAt(await mkdtemp(join(tmpdir(), "portcullis demo ")));
     const site = new Site(home, tpm, await loadCore());
-    step("booting it: eight measurements into PCR 0 to 7");
+    step("booting it: firmware, boot loader and command line, measured into PCR 0 to 8");
     await site.boot();
     step("setting up the trust domain example.org: root 2 of 3, authority 2 of 3");
     await site.#makeDomain();
     step("enrolling the TPM: EK certificate chain, attestation key, credential activation");
     await site.#enroll(machines);
-    step("capturing a policy from its PCRs, and activating it");
+    step("capturing policies, one from its PCRs and one from its boot event log; activating them");
     await site.capture();
+    await activateBoot(site, [COMMAND_LINE]);
     return site;
   }
 
-  /** Measures what the demo's firmware would. */
-  async boot(): Promise<void> {
-    for (const pcr of BOOT_PCRS) await this.extend(pcr, `component ${pcr}`);
+  /** Measures what the demo's firmware would, and leaves the log of it. */
+  async boot(change: BootChange = {}): Promise<void> {
+    await using tpm = await openTpm(this.tpm.uri);
+    const events = bootEvents(change);
+    for (const { pcr, digest } of events) {
+      await pcrExtend(tpm, pcr, [{ hash: TPM_ALG.SHA256, digest }]);
+    }
+    await replaceFile(join(this.home.path, "boot.log"), encodeBootLog(events));
   }
 
   async extend(pcr: number, what: string | Uint8Array): Promise<void> {
@@ -108,9 +116,13 @@ export class Site implements AsyncDisposable {
     await pcrExtend(tpm, pcr, [{ hash: TPM_ALG.SHA256, digest }]);
   }
 
-  async reboot(): Promise<void> {
-    await using tpm = await openTpm(this.tpm.uri);
-    await reboot(this.tpm, tpm, "orderly");
+  /** Starts the machine again; it boots as it always does, or as the change says. */
+  async reboot(change: BootChange = {}): Promise<void> {
+    {
+      await using tpm = await openTpm(this.tpm.uri);
+      await reboot(this.tpm, tpm, "orderly");
+    }
+    await this.boot(change);
   }
 
   async #makeDomain(): Promise<void> {
@@ -302,9 +314,9 @@ export class Site implements AsyncDisposable {
   }
 
   /** The files of the home as they are now, around these grants. */
-  async materials(elements: readonly Uint8Array[]): Promise<Materials> {
+  async materials(elements: readonly Uint8Array[], policies = [POLICY]): Promise<Materials> {
     const pinned = (await this.open().floors())?.charterNumber ?? 1;
-    const gathered = await gatherGovernance(this.layout, pinned, [POLICY]);
+    const gathered = await gatherGovernance(this.layout, pinned, policies);
     const { unverifiedPolicies: _, ...files } = gathered;
     const node = await this.credential();
     return { ...files, elements, node };
@@ -315,13 +327,16 @@ export class Site implements AsyncDisposable {
   }
 
   /** Quotes of the enrolled key over what the policy reads. */
-  evidence(): EvidenceSource {
-    return tpmEvidence(this.home, this.tpm.uri, this.reads(), this.open());
-  }
-
-  /** What the active policy reads. */
-  reads(ima?: ImaRules) {
-    return [{ pcrs: { sha256: new Map(BOOT_PCRS.map((pcr) => [pcr, []])) }, ima }];
+  evidence(names = [POLICY]): EvidenceSource {
+    return {
+      attest: async (request) => {
+        const { unverifiedPolicies } = await gatherGovernance(this.layout, 1, names);
+        const { home, tpm } = this;
+        const files = { eventLog: join(this.home.path, "boot.log"), ima: null };
+        const source = tpmEvidence(home, tpm.uri, unverifiedPolicies, this.open(), files);
+        return source.attest(request);
+      },
+    };
   }
 
   get plane(): DemoPlane {

@@ -55,16 +55,19 @@ async function refuse(gate: Gate, asked: Asked, decision: Decision): Promise<Act
 }
 
 export async function tryOne(site: Site, scenario: Scenario): Promise<Trial> {
-  const grant = await site.grant(await scenario.grant?.(site));
+  const { policies } = scenario;
+  const change = (await scenario.grant?.(site)) ?? {};
+  const claims = { ...(policies && { policies }), ...change.claims };
+  const grant = await site.grant({ ...change, claims });
   const elements = (await scenario.elements?.(grant, site)) ?? [grant];
   await scenario.before?.(site, async () => {
     await runOnce(site, await site.grant(), () => Promise.resolve());
   });
-  const real = site.evidence();
+  const real = site.evidence(policies);
   const plane = scenario.plane?.(site, site.plane.source, grant) ?? null;
   const gate = site.gate(scenario.evidence?.(site, real) ?? real, plane);
   const prepared = await site.prepare(scenario.job);
-  const plain = await site.materials(elements);
+  const plain = await site.materials(elements, policies);
   const materials = (await scenario.materials?.(site, plain)) ?? plain;
   const before = await site.holdings(grant);
   let others = 0;

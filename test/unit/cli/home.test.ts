@@ -48,14 +48,19 @@ describe("config.yaml", () => {
 
   test("reads what it writes, whatever the values hold", async () => {
     for (const tpm of [null, "device:/dev/tpmrm0", 'a "b" # c: \\ d', "ü\u0000"]) {
-      const config = { origin: "example.org/gate 1", tpm, ima: tpm };
+      const config = { origin: "example.org/gate 1", tpm, eventLog: tpm, ima: tpm };
       expect((await configured(formatConfig(config)))()).toEqual(config);
     }
   });
 
   test("plain values, comments and blank lines", async () => {
     const read = await configured("# c\n\norigin:   log.example.org  \ntpm: swtpm:path=/run/x\n");
-    expect(read()).toEqual({ origin: "log.example.org", tpm: "swtpm:path=/run/x" });
+    expect(read()).toEqual({
+      origin: "log.example.org",
+      tpm: "swtpm:path=/run/x",
+      eventLog: null,
+      ima: null,
+    });
   });
 
   test.each([

@@ -40,7 +40,7 @@ describe.each(SIGNED_KINDS)("%s", (kind) => {
 
   test("each claim is required, or optional as documented (missing exp accepted: SPIRE 1.11.3)", async () => {
     const documented: { readonly [kind in SignedKind]?: readonly number[] } = {
-      policy: [-70503, -70504, -70505],
+      policy: [-70502, -70503, -70504, -70505],
       grant: [-70007, -70010],
       link: [-70000, -70001, -70004, -70005, -70007, -70009, -70010],
     };
@@ -214,6 +214,25 @@ describe("bounds of single claims", () => {
     ],
     ["an unknown member", grant({ scoped: 1 }), /no member scoped/],
     ["an unknown word", grant({ decision: "toString" }), /one of local, plane/],
+    [
+      "a policy that compares nothing",
+      () => encodePayload("policy", world.policy({ pcrs: undefined })),
+      /compares nothing/,
+    ],
+    [
+      "event-log rules that only allow, and nothing else",
+      () =>
+        encodePayload(
+          "policy",
+          world.policy({
+            pcrs: undefined,
+            eventLog: {
+              sha256: new Map([[1, { separator: "none", events: [], variables: [], types: [1] }]]),
+            },
+          }),
+        ),
+      /compares nothing/,
+    ],
     [
       "a policy that names no PCR",
       () => encodePayload("policy", world.policy({ pcrs: {} })),
