@@ -15,6 +15,8 @@ import { type Change, publish, revoke } from "./publication.ts";
 export interface PublishedState {
   readonly domain: string;
   readonly charters: readonly Uint8Array[];
+  /** Of these charters, in their order. */
+  readonly charterDigests: readonly Uint8Array[];
   readonly snapshot: Uint8Array;
   readonly statusList: Uint8Array;
   readonly version: number;
@@ -103,6 +105,7 @@ async function stateOf(domain: Domain): Promise<PublishedState> {
   return {
     domain: domain.name,
     charters: domain.charters.map(({ bytes }) => bytes),
+    charterDigests: domain.charters.map(({ digest }) => digest),
     snapshot: domain.snapshot.bytes,
     statusList: domain.status.bytes,
     version,

@@ -6,6 +6,8 @@ import type { UnverifiedSubject } from "../wire/subject.ts";
 
 /** What the plane holds itself. */
 export interface Held {
+  /** Digest of the charter from which governance is judged. */
+  readonly pin: Uint8Array;
   readonly floors: Floors;
   readonly counters: Counters | null;
   readonly uses: readonly number[];
@@ -29,7 +31,7 @@ export function encodeCase(
   const { floors } = held;
   const context = encodePlain("context", {
     role: "plane",
-    charter: floors.charterDigest,
+    charter: held.pin,
     now: held.nowSeconds,
     floors: {
       charterNumber: floors.charterNumber,

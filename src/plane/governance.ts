@@ -8,6 +8,8 @@ export interface Published {
   readonly domain: string;
   /** From the first on; the last is in force. */
   readonly charters: readonly Uint8Array[];
+  /** Of these charters, in their order. */
+  readonly charterDigests: readonly Uint8Array[];
   readonly snapshot: Uint8Array;
   readonly statusList: Uint8Array;
   readonly version: number;

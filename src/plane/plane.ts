@@ -8,6 +8,7 @@ import { LIMITS } from "../limits.ts";
 import type { CaseFolder } from "../log/cases.ts";
 import type { Journal, Judged, Proven, Settled } from "../log/journal.ts";
 import type { Floors, Store } from "../store/contract.ts";
+import { compareBytes } from "../wire/cbor.ts";
 import type { Signer } from "../wire/keys.ts";
 import { type Evidence, parsePlain, signObject } from "../wire/objects.ts";
 import { parseSubject, type UnverifiedSubject } from "../wire/subject.ts";
@@ -87,7 +88,7 @@ export class Plane {
     const subject = parseSubject(value, value.run);
     const fresh = value.planeNonce !== null && this.#nonces.take(value.planeNonce);
     const { verdict, caseBytes } = fresh
-      ? await this.#judge(subject, evidence, value.planeNonce)
+      ? await this.#judge(subject, value.charters, evidence, value.planeNonce)
       : { verdict: denied("replay.nonce"), caseBytes: null };
     const caseDigest = await this.#keep(verdict, caseBytes);
     const settled = await this.#settle(verdict, value.planeNonce, caseDigest);
@@ -108,12 +109,18 @@ export class Plane {
     return (this.#parts.clockSeconds ?? nowSeconds)();
   }
 
-  async #judge(subject: UnverifiedSubject, evidence: Uint8Array, nonce: Uint8Array) {
+  async #judge(
+    subject: UnverifiedSubject,
+    charters: Evidence["charters"],
+    evidence: Uint8Array,
+    nonce: Uint8Array,
+  ) {
     const { store, governance, judge } = this.#parts;
     const published = await governance.current();
     const floors = await store.floors();
     if (floors === null) throw new PlaneError("plane.unready", "No charter is pinned here.");
     const held = {
+      pin: pinFor(charters, published) ?? floors.charterDigest,
       floors: raised(floors, published),
       counters: await store.counters(subject.akName),
       uses: await store.uses(subject.elements),
@@ -191,6 +198,19 @@ function read(evidence: Uint8Array): { readonly value: Evidence } {
   } catch (cause) {
     throw new PlaneError("plane.evidence", `That is no evidence: ${String(cause)}`, { cause });
   }
+}
+
+/**
+ * Gates pin other charters than the plane: each the one that was last proven to it. Evidence is
+ * judged from its own first charter on where all of its charters are the plane's own, byte for byte
+ * and to the last; so nobody can lead the plane into a fork of its lineage.
+ */
+function pinFor(charters: Evidence["charters"], published: Published): Uint8Array | null {
+  const first = published.charters.length - charters.length;
+  if (first < 0 || charters.length === 0) return null;
+  const own = published.charters.slice(first);
+  const same = own.every((bytes, i) => compareBytes(bytes, charters[i] ?? new Uint8Array(0)) === 0);
+  return same ? (published.charterDigests[first] ?? null) : null;
 }
 
 /**

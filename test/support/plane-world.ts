@@ -48,6 +48,7 @@ async function publishedOf(world: World, overrides: CaseOverrides): Promise<Publ
   return {
     domain: "example.test",
     charters: [charter.bytes],
+    charterDigests: [charter.digest],
     snapshot: snapshot.bytes,
     statusList,
     version,

@@ -132,6 +132,23 @@ describe("a denial", () => {
     await expect(made.plane.decide(longer)).rejects.toMatchObject({ code: "plane.evidence" });
   });
 
+  test("charters that are not the plane's own are judged from its pin on", async () => {
+    const other = { ...made.published, charters: [Uint8Array.of(1)], charterDigests: [] };
+    made.published = other;
+    expect((await made.plane.decide(await made.evidence())).code).toBeNull();
+    const foreign = await made.evidence({ charter: { iat: NOW - 1 } });
+    expect((await made.plane.decide(foreign)).code).toBe("governance.pin");
+  });
+
+  test("charters of the plane's own are judged from the first of them on", async () => {
+    const { charter } = await made.world.build({ plane: true, charter: { iat: NOW - 1 } });
+    const { bytes, digest } = charter;
+    made.published = { ...made.published, charters: [bytes], charterDigests: [digest] };
+    const opinion = await made.plane.decide(await made.evidence({ charter: { iat: NOW - 1 } }));
+    // Another charter of the pinned number: the floors know it for what it is.
+    expect(opinion.code).not.toBe("governance.pin");
+  });
+
   test("an older snapshot than the published one is a rollback, for every node at once", async () => {
     const { version } = made.published;
     made.published = {
