@@ -131,7 +131,7 @@ const P256: Readonly<Record<number, number>> = { 64: 6, 16: 6, 4: 4, 1: 3 };
 
 /** ECDSA P-256: tiers, batch sizes and numbers of keys. */
 export function p256Suites(core: Core, scale: Scale): Suite[] {
-  const few = signEcdsa("P-256", 8, 16);
+  const few = signEcdsa("P-256", 8, 32);
   const many = signEcdsa("P-256", { full: 1000, quick: 200, once: 64 }[scale]);
   const unseen = signEcdsa("P-256", 64);
   const hot = enrolled(core, few, "hot");
