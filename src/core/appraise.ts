@@ -149,7 +149,9 @@ function writePolicy(frame: Frame, policy: Quote["policy"]): void {
   }
   if (!isObject(policy)) throw new CoreError("input", "policy is bytes, or an object with pcrs.");
   frame.number(1, RULES_PCRS);
-  frame.part(encodeRules(policy.pcrs));
+  const length = frame.later();
+  writeRules(frame, policy.pcrs);
+  frame.settle(length, frame.length - length - 4);
 }
 
 const NO_FLOOR: ClockFloor = { resetCount: 0, restartCount: 0, clock: 0n };
@@ -169,50 +171,52 @@ function writeFloor(frame: Frame, floor: ClockFloor | undefined): void {
 
 /** PCRs that no TPM selects are left out: they do not exist. */
 function writeValues(frame: Frame, pcrs: Pcrs): void {
-  const values = banksOf(pcrs, "pcrs").flatMap(([bank, indexes]) =>
-    indexesOf(indexes, `pcrs.${bank}`)
-      .filter(([index]) => index < PCRS)
-      .map(([index, value]) => {
-        const bytes = evidence(value, `pcrs.${bank}[${index}]`, FIELD_MAX);
-        return { id: BANKS[bank].id, index, bytes };
-      }),
-  );
-  frame.number(4, values.length);
-  for (const { id, index, bytes } of values) {
-    frame.number(2, id);
-    frame.number(1, index);
-    frame.part(bytes);
+  const count = frame.later();
+  let values = 0;
+  for (const [bank, indexes] of banksOf(pcrs, "pcrs")) {
+    for (const [index, value] of indexesOf(indexes, "pcrs", bank)) {
+      if (index >= PCRS) continue;
+      if (!(value instanceof Uint8Array)) needBytes(value, `pcrs.${bank}[${index}]`);
+      frame.number(2, BANKS[bank].id);
+      frame.number(1, index);
+      frame.part(clip(value, FIELD_MAX));
+      values++;
+    }
   }
+  frame.settle(count, values);
 }
 
 /**
  * The map of claim -70502 in deterministic CBOR (docs/wire-format.md): banks by TPM_ALG_ID, indexes
  * ascending.
  */
-function encodeRules(pcrs: PcrPolicy["pcrs"]): Uint8Array {
-  const frame = new Frame();
+function writeRules(frame: Frame, pcrs: PcrPolicy["pcrs"]): void {
   const banks = banksOf(pcrs, "policy.pcrs");
   frame.head(MAP, banks.length);
   for (const [bank, indexes] of banks) {
-    const rows = indexesOf(indexes, `policy.pcrs.${bank}`);
+    const rows = indexesOf(indexes, "policy.pcrs", bank);
     frame.head(UNSIGNED, BANKS[bank].id);
     frame.head(MAP, rows.length);
     for (const [index, allowed] of rows) {
-      const what = `policy.pcrs.${bank}[${index}]`;
-      if (!Array.isArray(allowed)) throw new CoreError("input", `${what} must be an array.`);
+      if (!Array.isArray(allowed)) {
+        throw new CoreError("input", `policy.pcrs.${bank}[${index}] must be an array.`);
+      }
       frame.head(UNSIGNED, index);
       frame.head(ARRAY, allowed.length);
       for (const digest of allowed) {
-        needBytes(digest, `A digest of ${what}`);
-        if (digest.length !== BANKS[bank].bytes) {
-          throw new CoreError("input", `A digest of ${what} has ${digest.length} bytes.`);
-        }
+        needDigest(digest, bank, index);
         frame.head(BYTES, digest.length);
         frame.raw(digest);
       }
     }
   }
-  return frame.bytes();
+}
+
+function needDigest(digest: unknown, bank: HashName, index: number): asserts digest is Uint8Array {
+  if (digest instanceof Uint8Array && digest.length === BANKS[bank].bytes) return;
+  const what = `A digest of policy.pcrs.${bank}[${index}]`;
+  needBytes(digest, what);
+  throw new CoreError("input", `${what} has ${digest.length} bytes.`);
 }
 
 function isObject(value: unknown): value is object {
@@ -229,17 +233,25 @@ function banksOf<T>(banks: { readonly [bank in HashName]?: T }, what: string): [
     .sort(([a], [b]) => BANKS[a].id - BANKS[b].id);
 }
 
-function indexesOf<T>(indexes: { readonly [index: number]: T }, what: string): [number, T][] {
-  if (!isObject(indexes)) throw new CoreError("input", `${what} must be an object of PCRs.`);
-  return Object.entries(indexes)
-    .map(([key, value]): [number, T] => {
-      const index = Number(key);
-      if (!/^(0|[1-9]\d{0,8})$/.test(key)) {
-        throw new CoreError("input", `${what} has a member "${key}", which is no PCR index.`);
-      }
-      return [index, value];
-    })
-    .sort(([a], [b]) => a - b);
+/** The PCRs of a bank, by index. Text is put together for errors alone: this is the hot path. */
+function indexesOf<T>(
+  indexes: { readonly [index: number]: T },
+  where: string,
+  bank: HashName,
+): [number, T][] {
+  if (!isObject(indexes)) {
+    throw new CoreError("input", `${where}.${bank} must be an object of PCRs.`);
+  }
+  const rows: [number, T][] = [];
+  for (const [key, value] of Object.entries(indexes)) {
+    const index = Number(key);
+    if (!/^(0|[1-9]\d{0,8})$/.test(key)) {
+      const message = `${where}.${bank} has a member "${key}", which is no PCR index.`;
+      throw new CoreError("input", message);
+    }
+    rows.push([index, value]);
+  }
+  return rows.sort(([a], [b]) => a - b);
 }
 
 /**
@@ -252,7 +264,7 @@ function evidence(value: unknown, what: string, bound: number): Uint8Array {
 }
 
 function clip(value: Uint8Array, bound: number): Uint8Array {
-  return value.subarray(0, bound + 1);
+  return value.length <= bound ? value : value.subarray(0, bound + 1);
 }
 
 function counter(value: unknown, what: string): number {

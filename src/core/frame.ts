@@ -51,6 +51,20 @@ export class Frame {
     this.raw(bytes);
   }
 
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Leaves room for four bytes that are known later, and gives where. */
+  later(): number {
+    return this.#room(4);
+  }
+
+  /** Writes what `later` left room for. */
+  settle(at: number, value: number): void {
+    new DataView(this.#bytes.buffer).setUint32(at, value);
+  }
+
   /** The head of a CBOR item, in its shortest form. */
   head(major: number, argument: number): void {
     const type = major << 5;
