@@ -3,9 +3,10 @@
  * 2^32 - 1 in four lanes, 30 limbs of 13 bits, in Montgomery's form with R = 2^390 (kernel-lanes
  * explains numbers and vectors).
  *
- * Limbs come out balanced, within 2^12: a column sums 30 products, which stay below 2^31 - 2^29
- * when one factor is a result and the other a sum or difference of two. As R is 64 times p, values
- * need no more care than that.
+ * Limbs come out balanced, within 2^12 and a little (limb 9 within 10,240, three p having been
+ * taken off at most): a column sums 30 products, which stay below 2^31 - 2^29 when one factor is a
+ * result and the other a sum or difference of two. As R is 64 times p, the product of two numbers
+ * of a few p is again p and a little.
  */
 import {
   BITS,
@@ -80,11 +81,30 @@ function finish(): string[] {
       lines.push(set(`r${2 * j + odd}`, "t"));
     }
   }
+  const settled = settle(lines);
   for (let j = 0; j < LIMBS / 2; j++) {
-    const value = `v128.or(v128.and(r${2 * j}, low), ${op("shl", `r${2 * j + 1}`, 16)})`;
+    const [even, odd] = [settled(2 * j), settled(2 * j + 1)];
+    const value = `v128.or(v128.and(${even}, low), ${op("shl", odd, 16)})`;
     lines.push(store("out", j, value));
   }
   return lines;
+}
+
+/**
+ * Takes off the multiple of p that the top limb shows, so that the number ends within p/2 and a
+ * little, as sums of points want it: x is a square less two other x, and would double its size in
+ * each level of a tree. With h = round(number / 2^384), number - h·p.
+ */
+function settle(lines: string[]): (limb: number) => string {
+  const top = 384 - BITS * (LIMBS - 1);
+  lines.push(set("h", op("shr_s", op("add", `r${LIMBS - 1}`, "v128.load(ROUND)"), top)));
+  const changed = new Map<number, string>([[0, op("add", "r0", "h")]]);
+  for (const { exponent, operation } of POWERS) {
+    const limb = Math.floor(exponent / BITS);
+    const inverse = operation === "add" ? "sub" : "add";
+    changed.set(limb, op(inverse, `r${limb}`, op("shl", "h", exponent % BITS)));
+  }
+  return (limb) => changed.get(limb) ?? `r${limb}`;
 }
 
 /** The text of assembly/field/p384-lanes.generated.ts. */
@@ -92,8 +112,9 @@ export function p384Kernels(): string {
   return [
     ...preamble("kernel-p384.ts", LIMBS),
     quad("HALF", 2 ** (BITS - 1)),
+    quad("ROUND", 2 ** (383 - BITS * (LIMBS - 1))),
     "",
-    "/** out = a·b/R - c in each lane. out may be an operand. */",
+    "/** out = a·b/R - c in each lane, within p/2 and a little. out may be an operand. */",
     "export function mulSub(out: usize, a: usize, b: usize, c: usize): void {",
     ...product(LIMBS),
     ...reduce(),
