@@ -14,9 +14,8 @@ const DIGEST = memory.data(64, 8);
 const ZEROS = memory.data<u8>([0, 0, 0, 0]);
 const ONES = memory.data<u8>([0xff, 0xff, 0xff, 0xff]);
 const SEPARATOR_BYTES: u32 = 4;
-/** Digests of both, by number of the hash; made when they are first asked for. */
-const SEPARATORS = memory.data(5 * 2 * 64, 8);
-const MADE = memory.data(5, 1);
+/** Digests of both, in the bank that `prepareSeparators` was told. */
+const SEPARATORS = memory.data(2 * 64, 8);
 
 /** Whether the digest of this bank is that of the event's data. */
 export function isBoundIn(hash: u32): bool {
@@ -26,20 +25,21 @@ export function isBoundIn(hash: u32): bool {
   return memory.compare(DIGEST, digest, digestBytes(hash)) == 0;
 }
 
+/** Before `isSeparator` is asked in the bank of this hash. */
+export function prepareSeparators(hash: u32): void {
+  hashAll(hash, ZEROS, SEPARATOR_BYTES, SEPARATORS);
+  hashAll(hash, ONES, SEPARATOR_BYTES, SEPARATORS + 64);
+}
+
 /**
  * Whether the digest is that of a separator. The type does not count: a separator under another
  * name is one.
  */
 export function isSeparator(hash: u32): bool {
   const digest = digestOf(hash);
-  const own = SEPARATORS + hash * 128;
-  if (load<u8>(MADE + hash) == 0) {
-    hashAll(hash, ZEROS, SEPARATOR_BYTES, own);
-    hashAll(hash, ONES, SEPARATOR_BYTES, own + 64);
-    store<u8>(MADE + hash, 1);
-  }
   const width = digestBytes(hash);
-  return memory.compare(own, digest, width) == 0 || memory.compare(own + 64, digest, width) == 0;
+  if (memory.compare(SEPARATORS, digest, width) == 0) return true;
+  return memory.compare(SEPARATORS + 64, digest, width) == 0;
 }
 
 /** Whether the log calls it one: where its digest is none, it reports an error of the firmware. */

@@ -11,6 +11,7 @@ import {
   isCalledSeparator,
   isSeparator,
   isVariableNamed,
+  prepareSeparators,
   promisesData,
   variableGuid,
 } from "../measure/event-data";
@@ -77,6 +78,7 @@ export function judgeEventRules(rules: Span, log: Span): void {
     excludeUncovered(bank);
     memory.fill(SEPARATORS, 0, PCRS * 4);
     const hash = hashOf(bank);
+    prepareSeparators(hash);
     openEventLog(log, false);
     while (nextEvent()) {
       if (event.type == EV_NO_ACTION || event.pcr >= PCRS || digestOf(hash) == 0) continue;

@@ -224,6 +224,8 @@ describe("what is not compared does not hold", () => {
       "none.msg",
       "-s",
       "none.sig",
+      "-q",
+      NONCE,
       "-g",
       "sha256",
     );

@@ -23,7 +23,7 @@ const ENCODINGS = `${SPEC}/encodings.test.ts`;
 const QUOTE = "test/unit/assembly/tpm-mistakes.test.ts";
 const ENROLLMENT = "test/e2e/tpm-enrollment.test.ts";
 const AGENT = "test/e2e/tpm-agent.test.ts";
-const CHAIN = "test/unit/enroll/chain.test.ts";
+const CERTIFICATES = "test/vectors/certificates.test.ts";
 const IMA = "test/unit/assembly/decide-ima.test.ts";
 const GATE_IMA = "test/unit/gate/gate-ima.test.ts";
 const VERDICT = "test/unit/core/verdict.test.ts";
@@ -184,11 +184,14 @@ const DAYS: readonly Row[] = [
   ),
   row(
     "a non-DER EK certificate",
-    ...at(CHAIN, "padding and a TCG header are cut, and the original bytes are kept"),
+    ...at(CERTIFICATES, "padding and a TCG header are cut, and the original bytes are kept"),
   ),
   row(
     "on-die intermediates",
-    ...at(CHAIN, "every intermediate of the vendors' bundles validates under a root of them"),
+    ...at(
+      CERTIFICATES,
+      "every intermediate of the vendors' bundles validates under a root of them",
+    ),
   ),
   row(
     "no EK certificate at all",
