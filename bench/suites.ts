@@ -3,6 +3,7 @@ import type { Core } from "../src/core/index.ts";
 import { appraisalSuites } from "./appraisals.ts";
 import { decisionSuites } from "./decisions.ts";
 import { hashSuites } from "./hashing.ts";
+import { eventLogSuites, imaSuites } from "./logs.ts";
 import type { Scale, Suite } from "./measure.ts";
 import { otherSuites, p256Suites, scalingSuites } from "./signatures.ts";
 
@@ -17,6 +18,8 @@ export const groups: readonly Group[] = [
   { names: ["ECDSA P-384", "Ed25519", "RSASSA 2048", "RSASSA 3072"], make: otherSuites },
   { names: ["P-256, enrolled keys"], make: scalingSuites },
   { names: ["Decision"], make: decisionSuites },
-  { names: ["Quote"], make: appraisalSuites },
+  { names: ["Quote over"], make: appraisalSuites },
+  { names: ["Quote with a boot log"], make: eventLogSuites },
+  { names: ["IMA list"], make: imaSuites },
   { names: ["SHA-256"], make: hashSuites },
 ];
