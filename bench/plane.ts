@@ -1,5 +1,5 @@
 /**
- * `node bench/plane.ts`: what a decision costs a plane over HTTP, against a bare fastify route with
+ * `npm run bench:plane`: what a decision costs a plane over HTTP, against a bare fastify route with
  * a schema-checked body of 2 KB; server and client in processes of their own, on the loopback
  * interface alone. `--soak SECONDS` repeats decisions and watches the memory.
  */
