@@ -1,6 +1,6 @@
 /**
  * `npm run bench`: how fast the core verifies, decides, appraises and hashes, against node:crypto and
- * others, interleaved in one process. `-- --quick` takes under a minute; `-- --json FILE` also writes
+ * others, interleaved in one process. `-- --quick` is a shorter run; `-- --json FILE` also writes
  * the figures with machine, versions and commit; `-- --charts FOLDER` draws them; `-- --only TEXT`
  * takes the suites with that text in their name.
  */
