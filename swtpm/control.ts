@@ -1,8 +1,11 @@
 /** swtpm's control channel (swtpm_ioctls.h): power, not TPM commands. One request a connection. */
 import { createConnection } from "node:net";
 
-/** CMD_INIT resets the TPM as power-on does (TPM_Init); CMD_SHUTDOWN ends swtpm. */
-const COMMANDS = { init: 2, shutdown: 3 } as const;
+/**
+ * CMD_GET_CAPABILITY is answered once the TPM is up, with 64 bits of which the upper half is 0;
+ * CMD_INIT resets the TPM as power-on does (TPM_Init); CMD_SHUTDOWN ends swtpm.
+ */
+const COMMANDS = { capability: 1, init: 2, shutdown: 3 } as const;
 /** Control requests take milliseconds; a paused swtpm must not hold its caller for ever. */
 const TIMEOUT_MS = 5_000;
 

@@ -127,7 +127,9 @@ export class SoftwareTpm implements AsyncDisposable {
   async #ready(controlPath: string, log: string): Promise<void> {
     for (const end = Date.now() + START_MS_MAX; Date.now() < end; await sleep(POLL_MS)) {
       // swtpm opens one after the other; a client that leaves again does no harm.
-      if ((await listens(controlPath)) && (await listens(this.#socket))) return;
+      const open = (await listens(controlPath)) && (await listens(this.#socket));
+      // It listens before it has read its state, and ends where that is damaged.
+      if (open && (await isUp(controlPath))) return;
       if ((await programOf(this.#pid)) === null) break;
     }
     const output = await readFile(log, "utf8").catch(() => "");
@@ -183,6 +185,13 @@ function refuseBadPath(path: string): void {
 /**
  * The program that a process runs; null where it has ended. Its number may be another's by then.
  */
+function isUp(controlPath: string): Promise<boolean> {
+  return control(controlPath, "capability").then(
+    () => true,
+    () => false,
+  );
+}
+
 async function programOf(pid: number): Promise<string | null> {
   try {
     return await readlink(`/proc/${pid}/exe`);
