@@ -334,7 +334,7 @@ export const CODES = {
   ),
   "environment.eventlog-absent": row(
     "A policy has rules over the boot event log, and no log was presented.",
-    "Let the machine's agent read the log (`portcullis doctor` says from where).",
+    "Let the gate read the kernel's log, or name a file as `event-log` in config.yaml.",
   ),
   "environment.eventlog-malformed": row("The boot event log does not parse.", AGENT),
   "environment.eventlog-uncovered": row(
