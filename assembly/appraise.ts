@@ -8,6 +8,7 @@
  *     rules u8, and a part: RULES_PAYLOAD, a reference policy; RULES_PCRS, its map of PCRs alone
  *     floor u8: FLOOR_COUNTERS or FLOOR_FIRMWARE besides; resetCount u32, restartCount u32, clock u64, firmware u64
  *     logs u8: LOG_EVENTS, LOG_IMA; and of each that is there, a part, in this order
+ *     with LOG_PREFIX, what the IMA list continues: entries u64, how many values u8, and a part each
  *     PCR values, u32 of them: TPM_ALG_ID u16, index u8, and a part
  *
  * The frame is the host's own work: one that is not well-formed traps. What its parts hold is
@@ -19,7 +20,7 @@ import { TPM_READER_BYTES, TpmReader } from "./codec/reader";
 import { FOUND, check, clearFindings, deny, first } from "./findings";
 import { Code, limits } from "./generated";
 import { judgeEventLog } from "./measure/quoted";
-import { judgeIma, proven, startWhole } from "./measure/quoted-ima";
+import { judgeIma, proven, startBehind, startValue, startWhole } from "./measure/quoted-ima";
 import {
   clearEventFaults,
   hasEventFault,
@@ -27,7 +28,7 @@ import {
   judgeEventRules,
   reportEventFaults,
 } from "./policy/event-judgement";
-import { clearDenied, judgeImaRules } from "./policy/ima-rules";
+import { clearDenied, deniedEntry, judgeImaRules } from "./policy/ima-rules";
 import { hasPcrFault, judgePcrs } from "./policy/pcr-rules";
 import { Policy, readPolicy } from "./policy/reference";
 import { hashOf } from "./tpm/algorithm";
@@ -48,6 +49,7 @@ const FLOOR_COUNTERS: u32 = 1;
 const FLOOR_FIRMWARE: u32 = 2;
 const LOG_EVENTS: u32 = 1;
 const LOG_IMA: u32 = 2;
+const LOG_PREFIX: u32 = 4;
 
 /**
  * What was not compared, since nobody asked: the key lies elsewhere than in the endorsement
@@ -57,9 +59,10 @@ const UNCHECKED_QUALIFIED_SIGNER: u32 = 1;
 
 /**
  * u32: 1 where everything asked for holds. u32: what is unchecked. Then one byte a code, as
- * findings.ts keeps them.
+ * findings.ts keeps them. u64: place of the IMA entry that the policy denies, from 1 on; 0 if none.
  */
-export const APPRAISAL: usize = memory.data(8 + 256, 8);
+export const APPRAISAL: usize = memory.data(8 + 256 + 8, 8);
+const DENIED_AT: usize = 8 + 256;
 
 const FRAME = changetype<TpmReader>(memory.data(TPM_READER_BYTES, 8));
 const POLICY = changetype<Policy>(memory.data(64, 8));
@@ -109,6 +112,8 @@ function readFrame(frame: Span): void {
   logs = r.u8();
   eventLog = (logs & LOG_EVENTS) == 0 ? 0 : r.sized32(most);
   ima = (logs & LOG_IMA) == 0 ? 0 : r.sized32(most);
+  startWhole();
+  if ((logs & LOG_PREFIX) != 0) readPrefix(r, most);
   memory.fill(SUPPLIED, 0, 5 * 24 * 8);
   const count = r.u32();
   for (let i: u32 = 0; i < count && !r.faulty; i++) {
@@ -119,6 +124,15 @@ function readFrame(frame: Span): void {
     if (!r.faulty) store<u64>(suppliedAt(bank, pcr), value);
   }
   assert(r.done, "the host writes the frame");
+}
+
+/** The host says what was proven before; whether the list continues it, the replay tells. */
+function readPrefix(r: TpmReader, most: u32): void {
+  startBehind(r.u64());
+  for (let left = r.u8(); left != 0 && !r.faulty; left--) {
+    const value = r.sized32(most);
+    r.require(startValue(ptrOf(value), lenOf(value)));
+  }
 }
 
 /**
@@ -138,8 +152,9 @@ function readFrame(frame: Span): void {
  * 9. The policy names PCRs, trusted ones, all of them covered, and each has an allowed value.
  */
 export function appraiseQuote(frame: Span): void {
-  memory.fill(APPRAISAL, 0, 8 + 256);
+  memory.fill(APPRAISAL, 0, DENIED_AT + 8);
   clearFindings();
+  clearDenied();
   readFrame(frame);
   const keyed = judgeKey();
   const parsed = note(parseAttest(attestation));
@@ -155,10 +170,10 @@ export function appraiseQuote(frame: Span): void {
     timely = judgeTime(keyed);
   }
   const booted = (logs & LOG_EVENTS) == 0 || judgeEventLog(eventLog, bound);
-  startWhole();
   const measured = (logs & LOG_IMA) == 0 || judgeIma(ima, bound);
   const met = judgePolicy(bound, booted, parsed && keyed, measured);
   memory.copy(APPRAISAL + 8, FOUND, 256);
+  store<u64>(APPRAISAL + DENIED_AT, deniedEntry);
   const explained = booted && measured;
   const holds = parsed && signed && bound && timely && explained && met && first == Code.NONE;
   store<u32>(APPRAISAL, holds ? 1 : 0);
@@ -244,7 +259,6 @@ function judgeEvents(bound: bool, booted: bool): bool {
 
 /** The policy's IMA rules, over a list that the quote proves. */
 function judgeMeasured(measured: bool): void {
-  clearDenied();
   if (POLICY.ima == 0 || !check((logs & LOG_IMA) != 0, Code.ENVIRONMENT_IMA_MISSING)) return;
   if (measured) judgeImaRules(POLICY.ima, ima, proven);
 }

@@ -89,6 +89,12 @@ export class Field {
     return parseHex(text, text.length / 2, `${this.at}.hex`);
   }
 
+  /** One of these words. */
+  word<const W extends string>(words: readonly W[]): W {
+    const text = this.text();
+    return words.find((word) => word === text) ?? this.refuse(`expected ${words.join(" or ")}`);
+  }
+
   count(min: number, max: number): number {
     return parseCount(this.text(), min, max, this.at);
   }

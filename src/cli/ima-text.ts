@@ -61,6 +61,42 @@ export function imaFields({ template, data }: ImaEntry): string[] {
   return fields.map((field, i) => fieldText(kinds[i] ?? "hex", field));
 }
 
+/** What an entry measured, where its template is one of the kernel's and kept to. */
+export interface Measured {
+  readonly kind: "file" | "buffer";
+  /** As the kernel named it: `sha256`, or `verity:sha256`. */
+  readonly hash: string;
+  readonly digest: Uint8Array;
+  readonly name: Uint8Array;
+}
+
+/** As assembly/measure/ima-file.ts reads it, for people. */
+export function measuredOf({ template, data }: ImaEntry): Measured | null {
+  if (template === "ima") {
+    const [name] = split(data.subarray(LEGACY_DIGEST_BYTES)) ?? [];
+    const digest = data.slice(0, LEGACY_DIGEST_BYTES);
+    return name?.length ? { kind: "file", hash: "sha1", digest, name } : null;
+  }
+  const [field, ended] = split(data) ?? [];
+  const colon = field?.indexOf(0) ?? -1;
+  if (field === undefined || ended === undefined || colon < 1 || ended.at(-1) !== 0) return null;
+  const hash = text(field.subarray(0, colon - 1)).replace(/^ima:/, "");
+  const kind = template === "ima-buf" ? "buffer" : "file";
+  const name = ended.subarray(0, -1);
+  return name.length > 0 ? { kind, hash, digest: field.slice(colon + 1), name } : null;
+}
+
+/** One line about an entry, such as a denial names. */
+export function entryText(entry: ImaEntry): string {
+  const found = measuredOf(entry);
+  if (found === null) return `${entry.template} that does not parse`;
+  const { kind, hash, digest, name } = found;
+  const signed = entry.template.startsWith("ima-sig") || entry.template === "ima-modsig";
+  const signature = signed && (split(entry.data)?.[2]?.length ?? 0) > 0 ? ", signed" : "";
+  const said = kind === "buffer" ? "buffer " : "";
+  return `${said}${text(name)} with ${hash}:${hex(digest)}${signature}`;
+}
+
 /**
  * `PCR template-digest template fields...`; an empty last field leaves its space, as the kernel's
  * does.

@@ -108,9 +108,13 @@ const PCR_IMA = 10;
 /** The PCRs of a boot, which boot_aggregate is over. */
 const BOOT = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
 
+const FIRMWARE = [0, 1, 2, 3, 4, 5, 6, 7];
+const ascending = (pcrs: readonly number[]): number[] => [...new Set(pcrs)].sort((a, b) => a - b);
+
 /**
  * What to quote: every PCR that a policy reads; PCR 0 to 7 where none says. IMA rules read PCR 10,
- * and those of the boot for its aggregate, in every bank that is quoted anyway.
+ * and those of the boot for its aggregate, in every bank that is quoted anyway; SHA-256 where no
+ * other is.
  */
 function selectionOf(policies: readonly ReadPolicy[]) {
   const measured = policies.some(({ ima }) => ima !== undefined) ? [PCR_IMA] : [];
@@ -119,12 +123,11 @@ function selectionOf(policies: readonly ReadPolicy[]) {
     const name = bank as keyof typeof BANKS;
     const maps = policies.flatMap(({ pcrs, eventLog }) => [pcrs?.[name], eventLog?.[name]]);
     const read = maps.flatMap((map) => [...(map?.keys() ?? [])]);
-    const pcrs = new Set(read.length === 0 ? [] : [...read, ...measured, ...booted]);
-    return { hash, pcrs: [...pcrs].sort((a, b) => a - b) };
+    return { hash, pcrs: read.length === 0 ? [] : ascending([...read, ...measured, ...booted]) };
   });
   const selection = wanted.filter(({ pcrs }) => pcrs.length > 0);
-  const firmware = { hash: BANKS.sha256, pcrs: [0, 1, 2, 3, 4, 5, 6, 7] };
-  return selection.length > 0 ? selection : [firmware];
+  const others = { hash: BANKS.sha256, pcrs: ascending([...FIRMWARE, ...measured, ...booted]) };
+  return selection.length > 0 ? selection : [others];
 }
 
 /**

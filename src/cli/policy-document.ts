@@ -15,6 +15,7 @@
  *         8:
  *           events: [{text: [linux quiet, linux]}]  # one of them, as its digest was extended
  *           types: [EV_POST_CODE]         # any event that the log calls so
+ *     ima: ...                            # what ran since the boot: ima-document.ts
  */
 import type { HashName } from "../core/index.ts";
 import type { PcrValues, PolicyRequest } from "../domain/policies.ts";
@@ -23,11 +24,12 @@ import type { EventLogRules, PcrEventRules } from "../wire/policy-shapes.ts";
 import type { Field } from "./document.ts";
 import { digestOf, encodingsOf, variableData } from "./event-facts.ts";
 import { eventTypeNumber } from "./event-types.ts";
+import { imaRulesOf } from "./ima-document.ts";
 import { guidOf, parseGuid } from "./uefi-names.ts";
 
 export const BANKS = ["sha1", "sha256", "sha384", "sha512"] as const;
 const BANK_BYTES = { sha1: 20, sha256: 32, sha384: 48, sha512: 64 } as const;
-const NAMES = ["name", "version", "pcrs", "event-log", "firmware-version-min"] as const;
+const NAMES = ["name", "version", "pcrs", "event-log", "ima", "firmware-version-min"] as const;
 const RULE_NAMES = ["separator", "events", "types"] as const;
 const FORMS = ["secure-boot", "variable", "digest", "text"] as const;
 const ITEM_NAMES = [...FORMS, "guid", "label", "optional"] as const;
@@ -35,17 +37,18 @@ const ITEM_NAMES = [...FORMS, "guid", "label", "optional"] as const;
 /** Reads a policy. Throws UsageError with the place of what is wrong. */
 export function policyOf(document: Field): PolicyRequest {
   const fields = document.record(NAMES);
-  const { name, pcrs, version } = fields;
+  const { name, pcrs, ima, version } = fields;
   const firmware = fields["firmware-version-min"];
   const eventLog = fields["event-log"];
   if (name === undefined) return document.refuse("needs a `name`");
-  if (pcrs === undefined && eventLog === undefined) {
-    return document.refuse("compares nothing: it needs `pcrs`, `event-log`, or both");
+  if (pcrs === undefined && eventLog === undefined && ima === undefined) {
+    return document.refuse("compares nothing: it needs `pcrs`, `event-log` or `ima`");
   }
   return {
     name: name.text(),
     ...(pcrs && { pcrs: pcrValuesOf(pcrs) }),
     ...(eventLog && { eventLog: eventRulesOf(eventLog) }),
+    ...(ima && { ima: imaRulesOf(ima) }),
     ...(version && { version: version.count(0, Number.MAX_SAFE_INTEGER) }),
     ...(firmware && { firmwareVersionMin: firmwareOf(firmware) }),
   };
@@ -84,17 +87,12 @@ function eventRulesOf(field: Field): EventLogRules {
     const { separator, events, types } = value.record(RULE_NAMES);
     const items = (events?.items() ?? []).map((item) => itemOf(item, bank));
     return {
-      separator: separator === undefined ? "none" : wordOf(separator, ["none", "one"]),
+      separator: separator === undefined ? "none" : separator.word(["none", "one"]),
       events: items.flatMap((item) => ("digests" in item ? [item] : [])),
       variables: items.flatMap((item) => ("guid" in item ? [item] : [])),
       types: (types?.items() ?? []).map(typeOf).sort((a, b) => a - b),
     };
   });
-}
-
-function wordOf<const W extends string>(field: Field, words: readonly W[]): W {
-  const text = field.text();
-  return words.find((word) => word === text) ?? field.refuse(`expected ${words.join(" or ")}`);
 }
 
 function typeOf(field: Field): number {
@@ -112,7 +110,7 @@ function itemOf(item: Field, bank: HashName): Item {
   if (form === undefined || value === undefined || forms.length > 1) {
     return item.refuse(`needs exactly one of ${FORMS.join(", ")}`);
   }
-  const may = optional !== undefined && wordOf(optional, ["true", "false"]) === "true";
+  const may = optional !== undefined && optional.word(["true", "false"]) === "true";
   const need = may ? "allowed" : "required";
   if (form === "variable") {
     if (label !== undefined) label.refuse("a variable is its own label");
@@ -141,7 +139,7 @@ function digestsOf(
   const data =
     form === "text"
       ? several(value).flatMap((one) => encodingsOf(one.text()))
-      : secureBoot(wordOf(value, ["on", "off"]));
+      : secureBoot(value.word(["on", "off"]));
   return data.map((one) => digestOf(bank, one));
 }
 

@@ -17,7 +17,6 @@ const PCR_SETTINGS = 1;
 const GROWING = ["dbx"];
 
 export interface Draft {
-  readonly name: string;
   readonly bank: HashName;
   readonly pcrs: readonly number[];
   readonly events: readonly LogEvent[];
@@ -69,16 +68,31 @@ function pcrLines(pcr: number, draft: Draft): string[] {
   return [...head, "      events:", ...items.map((item) => `      - ${item}`)];
 }
 
-/** The document. Every event of this boot is required; nothing else is allowed. */
-export function draftPolicyText(draft: Draft): string {
-  const lines = [
+/** `event-log:` of this boot: every event is required, and no other is allowed. */
+export function eventSection(draft: Draft): string[] {
+  return [
     "# What this machine measured when it booted. Every event is required, and no other allowed:",
     "# list further texts and digests for the versions to come, `optional: true` for what may be",
-    "# absent. Review it, then: portcullis policy sign FILE",
-    `name: ${quoted(draft.name)}`,
+    "# absent.",
     "event-log:",
     `  ${draft.bank}:`,
     ...draft.pcrs.flatMap((pcr) => pcrLines(pcr, draft)),
   ];
-  return `${lines.join("\n")}\n`;
+}
+
+/** `pcrs:` as they are now. */
+export function valueSection(bank: HashName, values: ReadonlyMap<number, Uint8Array>): string[] {
+  const rows = [...values].map(([pcr, value]) => `    ${pcr}: ${hex(value)}`);
+  return [
+    "# What the PCRs held: any update of firmware or boot loader changes them.",
+    "pcrs:",
+    `  ${bank}:`,
+    ...rows,
+  ];
+}
+
+/** The document: sections one after another. */
+export function draftText(name: string, sections: readonly (readonly string[])[]): string {
+  const head = ["# A draft. Review it, then: portcullis policy sign FILE", `name: ${quoted(name)}`];
+  return `${[...head, ...sections.flat()].join("\n")}\n`;
 }

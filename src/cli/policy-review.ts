@@ -24,7 +24,8 @@ import type { Session } from "./session.ts";
 import { parseHex } from "./values.ts";
 import { defineVerb } from "./verb.ts";
 
-const DOCUMENT_BYTES_MAX = LIMITS.policyBytes;
+/** Digests take twice as many bytes in YAML as in what is signed. */
+const DOCUMENT_BYTES_MAX = 2 * LIMITS.policyBytes;
 const SIGNED_TAG = 0xd8;
 const DIGEST = /^[0-9a-f]{64}$/i;
 

@@ -1,6 +1,7 @@
 /** A reference policy in words, row by row; and what differs between two. */
-import type { ReferencePolicy } from "../wire/objects.ts";
+import type { ImaRules, ReferencePolicy } from "../wire/objects.ts";
 import type { PcrEventRules } from "../wire/policy-shapes.ts";
+import { digestOf } from "./event-facts.ts";
 import { eventTypeName } from "./event-types.ts";
 import { BANKS } from "./policy-document.ts";
 import { hex, oneLine } from "./print.ts";
@@ -17,9 +18,9 @@ export interface PolicyRow {
 
 const LABEL_SHOWN = 200;
 
-type Content = Pick<ReferencePolicy, "pcrs" | "eventLog" | "firmwareVersionMin">;
+type Content = Pick<ReferencePolicy, "pcrs" | "eventLog" | "ima" | "firmwareVersionMin">;
 
-export function policyRows({ pcrs, eventLog, firmwareVersionMin }: Content): PolicyRow[] {
+export function policyRows({ pcrs, eventLog, ima, firmwareVersionMin }: Content): PolicyRow[] {
   const rows: PolicyRow[] = [];
   if (firmwareVersionMin !== undefined) {
     const what = `firmware version 0x${firmwareVersionMin.toString(16)} or newer`;
@@ -34,7 +35,38 @@ export function policyRows({ pcrs, eventLog, firmwareVersionMin }: Content): Pol
       rows.push(...eventRows(`${bank} PCR ${pcr} events`, rules));
     }
   }
+  if (ima !== undefined) rows.push(...imaRows(ima));
   return rows;
+}
+
+function imaRows({ aggregate, stages }: ImaRules): PolicyRow[] {
+  const first = aggregate ? "boot_aggregate of the quoted PCRs" : "anything called boot_aggregate";
+  const rows: PolicyRow[] = [
+    { place: "IMA entry 0", what: first, need: aggregate ? "must be" : "may be" },
+  ];
+  for (const { from, to, files = [], buffers = [], keys = [], excluded = [] } of stages) {
+    const last = to === null ? "" : ` to ${to - 1}`;
+    const place = from === 0 && to === null ? "IMA" : `IMA from entry ${from}${last}`;
+    const may = (what: string): void => void rows.push({ place, what, need: "may occur" });
+    for (const { digest, names } of files) {
+      if (names.length === 0) may(`any file with ${hex(digest)}`);
+      for (const name of names) may(`${nameText(name)} with ${hex(digest)}`);
+    }
+    for (const { digest, names } of buffers) {
+      for (const name of names) may(`buffer ${nameText(name)} with ${hex(digest)}`);
+    }
+    for (const { id, key } of keys) may(`any file signed by ${keyText(key)}, id ${hex(id)}`);
+    for (const folder of excluded) may(`any file below ${nameText(folder)}`);
+  }
+  return rows;
+}
+
+const nameText = (name: Uint8Array): string => oneLine(Buffer.from(name).toString("utf8"));
+
+type FileKey = NonNullable<ImaRules["stages"][number]["keys"]>[number]["key"];
+function keyText(key: FileKey): string {
+  if (key.kty === "RSA") return `the RSA key ${hex(digestOf("sha256", key.n))}`;
+  return `the ${key.crv} key ${hex(key.x)}`;
 }
 
 function eventRows(place: string, rules: PcrEventRules): PolicyRow[] {

@@ -8,6 +8,7 @@ import { encodePayload, parsePlain, parseSigned, type ReferencePolicy } from "..
 import type { PcrEventRules } from "../wire/policy-shapes.ts";
 import { UsageError } from "./error.ts";
 import { factOf, factText, variableIn } from "./event-facts.ts";
+import { entryText } from "./ima-text.ts";
 import { BANKS } from "./policy-document.ts";
 import { labelText } from "./policy-text.ts";
 import { hex } from "./print.ts";
@@ -20,6 +21,8 @@ export interface Evidence {
   readonly pcrs: Pcrs;
   readonly eventLog: Uint8Array | null;
   readonly ima: Uint8Array | null;
+  /** What the list continues, proven by an earlier quote; null where it is whole. */
+  readonly imaPrefix: { readonly entries: number; readonly values: readonly Uint8Array[] } | null;
   readonly firmwareVersion: bigint;
   readonly extraData: Uint8Array;
 }
@@ -41,7 +44,7 @@ const BANK_IDS: ReadonlyMap<number, HashName> = new Map([
 export function evidenceOf(bytes: Uint8Array, name: string): Evidence {
   try {
     if (bytes.length > LIMITS.caseBytes) throw new Error("it is larger than any case");
-    const { evidence } = parsePlain("case", bytes).value;
+    const { evidence, context } = parsePlain("case", bytes).value;
     const { slot, pcrs: values, eventLog, ima } = evidence.tpm;
     const { attested, firmwareVersion, extraData } = parseAttest(slot.attest);
     if (attested.type !== "quote") throw new Error("it holds no quote");
@@ -56,10 +59,30 @@ export function evidenceOf(bytes: Uint8Array, name: string): Evidence {
       pcrs[bank] = { ...pcrs[bank], [pcr]: value };
     }
     const { attest, signature } = slot;
-    return { publicArea, attest, signature, pcrs, eventLog, ima, firmwareVersion, extraData };
+    const logs = { eventLog, ima, imaPrefix: context.ima };
+    return { publicArea, attest, signature, pcrs, ...logs, firmwareVersion, extraData };
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new UsageError(`${name} is no case with a quote: ${why}`, { cause });
+  }
+}
+
+/**
+ * Which PCR, event or file the policies of a case deny, a line each; none where the case has no
+ * quote that could be judged, or no policy objects.
+ */
+export function denialReasons(core: Core, bytes: Uint8Array): string[] {
+  try {
+    const evidence = evidenceOf(bytes, "the case");
+    const { policies } = parsePlain("case", bytes).value.evidence;
+    return policies.flatMap((policy) => {
+      const { claims } = parseSigned("policy", policy);
+      const { reasons } = tryPolicy(core, claims, evidence);
+      return reasons.map((reason) => `policy ${claims.name}: ${reason}`);
+    });
+  } catch {
+    // The verdict says what is wrong with a case that does not parse.
+    return [];
   }
 }
 
@@ -68,7 +91,7 @@ export function evidenceOf(bytes: Uint8Array, name: string): Evidence {
  * asked of what was recorded.
  */
 export function tryPolicy(core: Core, policy: ReferencePolicy, evidence: Evidence): Trial {
-  const { eventLog, ima, extraData, firmwareVersion, ...quote } = evidence;
+  const { eventLog, ima, imaPrefix, extraData, firmwareVersion, ...quote } = evidence;
   // An enrolled key lies in the endorsement hierarchy, which a case does not show again: the
   // firmware version is compared here.
   const { firmwareVersionMin, ...claims } = policy;
@@ -78,10 +101,26 @@ export function tryPolicy(core: Core, policy: ReferencePolicy, evidence: Evidenc
     policy: encodePayload("policy", claims),
     ...(eventLog && { eventLog }),
     ...(ima && { ima }),
+    ...(ima && imaPrefix && { imaPrefix }),
   });
   const old = firmwareVersionMin !== undefined && firmwareVersion < firmwareVersionMin;
   const codes = [...appraisal.codes, ...(old ? ["environment.firmware-rollback" as const] : [])];
-  return { codes, reasons: codes.length === 0 ? [] : reasonsOf(core, policy, evidence) };
+  if (codes.length === 0) return { codes, reasons: [] };
+  const reasons = reasonsOf(core, policy, evidence);
+  const denied = deniedEntry(core, evidence, appraisal.deniedImaEntry);
+  return { codes, reasons: denied === null ? reasons : [...reasons, denied] };
+}
+
+/** The entry that the core denies, as the list has it. */
+function deniedEntry(
+  core: Core,
+  { ima, imaPrefix }: Pick<Evidence, "ima" | "imaPrefix">,
+  index: number | null,
+): string | null {
+  if (ima === null || index === null) return null;
+  const { list = [] } = core.replayIma(ima, { bank: "sha256", withEntries: true });
+  const entry = list[index - (imaPrefix?.entries ?? 0)];
+  return `IMA entry ${index}: not allowed: ${entry === undefined ? "unknown" : entryText(entry)}`;
 }
 
 function reasonsOf(core: Core, policy: ReferencePolicy, evidence: Evidence): string[] {

@@ -4,6 +4,7 @@ import { nowSeconds } from "../clock.ts";
 import { type Domain, type HeldPolicy, loadDomain, loadPolicies } from "../domain/domain.ts";
 import { draftPolicy, policyQuorum, signPolicy } from "../domain/policies.ts";
 import { activatePolicy, deactivatePolicy } from "../domain/publication.ts";
+import { LIMITS } from "../limits.ts";
 import { draftObject } from "../wire/draft.ts";
 import { showClaims } from "../wire/objects.ts";
 import { registerCapture } from "./capture.ts";
@@ -37,7 +38,8 @@ interface SignOptions extends SignerOptions {
   readonly forSigning?: string;
 }
 
-const DOCUMENT_BYTES_MAX = 4_194_304;
+/** Digests take twice as many bytes in YAML as in what is signed. */
+const DOCUMENT_BYTES_MAX = 2 * LIMITS.policyBytes;
 
 /** {name, version, digest, active, issued, file, content} */
 export function policyShape(policy: HeldPolicy): Json {
@@ -151,11 +153,13 @@ export function register(program: Command): void {
     summary: "sign a policy that is written in YAML",
     examples: ["portcullis policy sign base.yaml"],
     notes: [
-      "The document: {name, version, pcrs: {sha256: {0: <hex>, 7: [<hex>, <hex>]}}, event-log, " +
-        "firmware-version-min}; at least one of pcrs and event-log, version and the last are optional.",
+      "The document: {name, version, pcrs: {sha256: {0: <hex>, 7: [<hex>, <hex>]}}, event-log, ima, " +
+        "firmware-version-min}; at least one of pcrs, event-log and ima; docs/policies.md has examples.",
       "event-log: {sha256: {7: {separator: one | none, events: [...], types: [EV_POST_CODE]}}}; each event " +
         "{secure-boot: on | off}, {text: <text or list>}, {digest: <hex or list>, label} or " +
         "{variable: <name>, guid}, required unless it has `optional: true`; no other is allowed.",
+      "ima: {aggregate, files: {<path>: <hex or list>}, digests: [<hex>], keys: [<PEM>], excluded: " +
+        "[/a/folder/], buffers: {<name>: <hex>}}, or `stages`, a list of {from, to, files, ...}.",
       "JSON: {name, version, digest, file}; with --for-signing {proposal}",
     ],
     setup: (command) =>

@@ -34,6 +34,16 @@ export function denialExit(code: Code): number {
   return code.startsWith("internal.") ? EXIT.internal : EXIT.denied;
 }
 
+/** A denial may have a reason for each of thousands of files: these are shown. */
+const REASONS_SHOWN = 8;
+
+/** What exactly was denied, a line each, indented. */
+export function reasonLines(reasons: readonly string[]): string[] {
+  const more = reasons.length - REASONS_SHOWN;
+  const shown = reasons.slice(0, REASONS_SHOWN).map((reason) => `  ${oneLine(reason)}`);
+  return more > 0 ? [...shown, `  and ${more} more: see \`portcullis policy test\``] : shown;
+}
+
 /**
  * `family.reason: sentence` and `next: what to do`; `detail` says which file or step, where the
  * host knows.

@@ -6,7 +6,8 @@ import { EXIT } from "../gate/exit-codes.ts";
 import { LIMITS } from "../limits.ts";
 import { CaseFolder } from "../log/cases.ts";
 import { readInput } from "./input-file.ts";
-import { denialLines, denialShape, hex, isoTime, type Json } from "./print.ts";
+import { denialReasons } from "./policy-trial.ts";
+import { denialLines, denialShape, hex, isoTime, type Json, reasonLines } from "./print.ts";
 import type { Session } from "./session.ts";
 import { parseHex } from "./values.ts";
 import { defineVerb } from "./verb.ts";
@@ -39,12 +40,12 @@ export function verdictShape(verdict: Verdict): Json {
 }
 
 /** The verdict with every family's state; for a denial, every code that an explanation found. */
-export function verdictLines(verdict: Verdict): string[] {
+export function verdictLines(verdict: Verdict, reasons: readonly string[] = []): string[] {
   const states = Object.entries(verdict.families)
     .filter(([family]) => family !== "internal")
     .map(([family, state]) => `  ${family.padEnd(11)}  ${state}`);
   const codes = verdict.codes.flatMap((code) => denialLines(code));
-  return [verdict.allow ? "allow" : "deny", ...states, ...codes];
+  return [verdict.allow ? "allow" : "deny", ...states, ...reasonLines(reasons), ...codes];
 }
 
 export function register(program: Command): void {
@@ -56,13 +57,19 @@ export function register(program: Command): void {
       "portcullis replay 3b1f8a...c2   # a case of this home, by its digest",
     ],
     notes: [
-      "JSON: {allow, code, codes: [{code, why, next, retry}], families: {family: state}, request}",
+      "JSON: {allow, code, codes: [{code, why, next, retry}], families: {family: state}, request, " +
+        "reasons: [text]}",
     ],
     setup: (command) => command.argument("<case>", "a file, or the digest of a recorded case"),
     run: async (session, _options, [name = ""]) => {
       const bytes = await caseBytes(session, name);
-      const verdict = (await loadCore()).decide(bytes, { explain: true });
-      session.tell(verdictShape(verdict), verdictLines(verdict));
+      const core = await loadCore();
+      const verdict = core.decide(bytes, { explain: true });
+      const reasons = verdict.families.environment === "denied" ? denialReasons(core, bytes) : [];
+      session.tell(
+        { ...(verdictShape(verdict) as object), reasons },
+        verdictLines(verdict, reasons),
+      );
       return verdict.allow ? 0 : EXIT.denied;
     },
   });

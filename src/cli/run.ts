@@ -1,7 +1,7 @@
 /** `run` and `check`: decide; and, for `run`, start what was admitted. */
 import { writeSync } from "node:fs";
 import { nowSeconds } from "../clock.ts";
-import type { Code } from "../core/index.ts";
+import { type Code, loadCore } from "../core/index.ts";
 import { reopenStatus } from "../gate/descriptors.ts";
 import type { Admitted, Asked, Decision, Ended } from "../gate/gate.ts";
 import { exitCodeOf } from "../gate/outcome.ts";
@@ -22,6 +22,7 @@ import {
   type Json,
   printJson,
   printLines,
+  reasonLines,
 } from "./print.ts";
 import type { Globals } from "./session.ts";
 
@@ -163,7 +164,7 @@ async function refuse(
     const recorded = await machine.gate.record(asked, { ...decision, code }, "denied");
     const facts = { event: "denied", code, runId: null, exit, warnings } as const;
     await tell({ facts, recorded, failure: decision.failure });
-    return deny(words, code, decision.failure, recorded);
+    return deny(words, code, decision.failure, recorded, await reasonsOf(decision, code));
   } catch (error) {
     return deny(words, codeOfFailure(error), messageOf(error), null);
   }
@@ -181,10 +182,19 @@ async function finishCheck(
   const exit = code === null ? 0 : denialExit(code);
   const { warnings } = asked.prepared;
   await tell({ facts: { event: "checked", code, runId: null, exit, warnings }, recorded, failure });
-  if (code !== null) return deny(words, code, failure, recorded);
+  if (code !== null) {
+    return deny(words, code, failure, recorded, await reasonsOf(decision, code));
+  }
   if (words.globals.json) printJson({ allow: true, leaf: recorded.index });
   else printLines(["It would be admitted."]);
   return 0;
+}
+
+/** Which PCR, boot event or file was denied, as far as the evidence tells. */
+async function reasonsOf({ caseBytes }: Decision, code: Code): Promise<readonly string[]> {
+  if (caseBytes === null || !code.startsWith("environment.")) return [];
+  const { denialReasons } = await import("./policy-trial.ts");
+  return denialReasons(await loadCore(), caseBytes);
 }
 
 /** Tells a denial to people, or with --json to programs, and gives the exit code. */
@@ -193,12 +203,14 @@ function deny(
   code: Code,
   failure: string | null,
   recorded: Recorded | null,
+  reasons: readonly string[] = [],
 ): number {
   if (words.globals.json) {
     const leaf = recorded === null ? null : recorded.index;
-    printJson({ allow: false, ...denialShape(code), detail: failure, leaf });
+    printJson({ allow: false, ...denialShape(code), detail: failure, reasons, leaf });
   } else {
-    process.stderr.write(`${denialLines(code, failure ?? undefined).join("\n")}\n`);
+    const [head = "", ...rest] = denialLines(code, failure ?? undefined);
+    process.stderr.write(`${[head, ...reasonLines(reasons), ...rest].join("\n")}\n`);
   }
   return denialExit(code);
 }

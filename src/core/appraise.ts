@@ -55,6 +55,12 @@ export interface Quote {
    * Entries behind the one that does are not proven. Not given, nothing is asked of PCR 10.
    */
   readonly ima?: Uint8Array;
+  /**
+   * What the list continues, where it is not from the boot's beginning: how many entries an earlier
+   * quote of this boot proved, and PCR 10 after them, one value for each quoted bank. The caller's
+   * own knowledge: the policy does not judge these entries again.
+   */
+  readonly imaPrefix?: { readonly entries: number; readonly values: readonly Uint8Array[] };
   readonly floor?: ClockFloor;
 }
 
@@ -71,6 +77,8 @@ export interface Appraisal {
    * endorsement hierarchy.
    */
   readonly unchecked: readonly string[];
+  /** Index of the IMA entry that the policy denies, counted from the boot's first; null if none. */
+  readonly deniedImaEntry: number | null;
 }
 
 // The frame and the answer: assembly/appraise.ts.
@@ -80,9 +88,11 @@ const FLOOR_COUNTERS = 1;
 const FLOOR_FIRMWARE = 2;
 const LOG_EVENTS = 1;
 const LOG_IMA = 2;
+const LOG_PREFIX = 4;
 const UNCHECKED_QUALIFIED_SIGNER = 1;
 const FOUND_AT = 8;
-const APPRAISAL_BYTES = FOUND_AT + 256;
+const DENIED_AT = FOUND_AT + 256;
+const APPRAISAL_BYTES = DENIED_AT + 8;
 
 /**
  * No Name, digest or extraData is longer (Part 2 §10.4): one byte more is as wrong as a million.
@@ -105,11 +115,13 @@ export function appraiseQuote(core: Exports, quote: Quote): Appraisal {
   const answer = take(core, core.appraisal(), APPRAISAL_BYTES);
   const view = new DataView(answer.buffer);
   const codes = CODE_LIST.filter((_, i) => answer[FOUND_AT + i + 1] === 1);
+  const denied = Number(view.getBigUint64(DENIED_AT, true));
   return Object.freeze({
     ok: view.getUint32(0, true) === 1 && codes.length === 0,
     code: codes[0] ?? null,
     codes: Object.freeze(codes),
     unchecked: Object.freeze(uncheckedOf(quote, view.getUint32(4, true))),
+    deniedImaEntry: denied === 0 ? null : denied - 1,
   });
 }
 
@@ -123,7 +135,7 @@ function uncheckedOf({ floor, eventLog, ima }: Quote, bits: number): string[] {
 }
 
 function encodeFrame(quote: Quote): Uint8Array {
-  const { ekName, floor, eventLog, ima } = quote;
+  const { ekName, floor, eventLog, ima, imaPrefix } = quote;
   const frame = new Frame();
   frame.part(evidence(quote.publicArea, "publicArea", LIMITS.publicAreaBytes));
   frame.number(1, ekName === undefined ? 0 : 1);
@@ -134,9 +146,11 @@ function encodeFrame(quote: Quote): Uint8Array {
   writePolicy(frame, quote.policy);
   writeFloor(frame, floor);
   const events = eventLog === undefined ? 0 : LOG_EVENTS;
-  frame.number(1, events | (ima === undefined ? 0 : LOG_IMA));
+  const lists = ima === undefined ? 0 : LOG_IMA | (imaPrefix === undefined ? 0 : LOG_PREFIX);
+  frame.number(1, events | lists);
   if (eventLog !== undefined) frame.part(evidence(eventLog, "eventLog", LIMITS.eventLogBytes));
   if (ima !== undefined) frame.part(evidence(ima, "ima", LIMITS.imaBytes));
+  if (ima !== undefined && imaPrefix !== undefined) writePrefix(frame, imaPrefix);
   writeValues(frame, quote.pcrs);
   return frame.bytes();
 }
@@ -167,6 +181,26 @@ function writeFloor(frame: Frame, floor: ClockFloor | undefined): void {
   frame.number(4, counter(restartCount, "floor.restartCount"));
   frame.long(long(clock, "floor.clock"));
   frame.long(long(firmwareVersion ?? 0n, "floor.firmwareVersion"));
+}
+
+function writePrefix(frame: Frame, prefix: NonNullable<Quote["imaPrefix"]>): void {
+  if (!isObject(prefix) || !Number.isSafeInteger(prefix.entries) || prefix.entries < 1) {
+    throw new CoreError("input", "imaPrefix has entries, one or more, and values.");
+  }
+  const { values } = prefix;
+  const widths = Array.isArray(values) ? values.map((value: unknown) => widthOf(value)) : [];
+  if (widths.length === 0 || new Set(widths).size !== widths.length || widths.includes(null)) {
+    throw new CoreError("input", "imaPrefix.values has one value of PCR 10 for each quoted bank.");
+  }
+  frame.long(BigInt(prefix.entries));
+  frame.number(1, values.length);
+  for (const value of values) frame.part(value);
+}
+
+/** Bytes of a PCR value; null for what is none. */
+function widthOf(value: unknown): number | null {
+  const known = Object.values(BANKS).map(({ bytes }) => bytes as number);
+  return value instanceof Uint8Array && known.includes(value.length) ? value.length : null;
 }
 
 /** PCRs that no TPM selects are left out: they do not exist. */

@@ -122,22 +122,3 @@ test("what is missing is told: no log, an empty one, one of another boot", async
     expect((await run()).err).toMatch(/this user may not read it/);
   }
 }, 60_000);
-
-test.each([
-  ["events: {}", /expected a list/],
-  ["separator: two", /expected none or one/],
-  ["events: [{text: a, digest: b}]", /exactly one of/],
-  ["events: [{label: a}]", /exactly one of/],
-  ["events: [{variable: Unheard}]", /name its `guid` too/],
-  ["events: [{variable: dbx, guid: 1}]", /expected a GUID/],
-  ["events: [{text: a, guid: 1}]", /belongs to a `variable`/],
-  ["events: [{secure-boot: maybe}]", /expected on or off/],
-  ["events: [{digest: aa}]", /expected 64 hexadecimal digits/],
-  ["events: [{text: a, optional: perhaps}]", /expected true or false/],
-  ["types: [EV_UNHEARD]", /expected a type/],
-  ["types: [EV_POST_CODE]", /compares nothing/],
-])("a policy of {%s} is refused, with its place", async (rule, message) => {
-  await place.write("bad.yaml", `name: bad\nevent-log:\n  sha256:\n    4:\n      ${rule}\n`);
-  const { code, err } = await place.run(["policy", "compile", "bad.yaml"]);
-  expect([code, err]).toEqual([64, expect.stringMatching(message)]);
-});

@@ -13,6 +13,7 @@ export const PAGES = [
   "CONTRIBUTING.md",
   "docs/abi.md",
   "docs/architecture.md",
+  "docs/policies.md",
 ] as const;
 
 /** Every page there is. */

@@ -8,7 +8,7 @@ import { beforeAll, expect, test } from "vitest";
 import { parseYaml } from "../../src/cli/document.ts";
 import { factOf } from "../../src/cli/event-facts.ts";
 import { policyOf } from "../../src/cli/policy-document.ts";
-import { draftPolicyText } from "../../src/cli/policy-draft.ts";
+import { draftText, eventSection } from "../../src/cli/policy-draft.ts";
 import { type Code, type Core, loadCore } from "../../src/core/index.ts";
 import { encodePayload } from "../../src/wire/objects.ts";
 import {
@@ -41,7 +41,7 @@ const compiled = (yaml: string): Uint8Array =>
 function drafted(log: Uint8Array): string {
   const { pcrs: replayed, events } = core.replayEventLog(log);
   const pcrs = BOOT.filter((pcr) => replayed.sha256?.[pcr] !== undefined);
-  return draftPolicyText({ name: "boot", bank: "sha256", pcrs, events });
+  return draftText("boot", [eventSection({ bank: "sha256", pcrs, events })]);
 }
 
 const draftOf = (folder: string): string => drafted(bytesIn(folder, LOG));
@@ -141,12 +141,8 @@ describeVectors("every log of the collection", (dir) => {
       for (const bank of ["sha1", "sha256"] as const) {
         const pcrs = BOOT.filter((pcr) => log.pcrs[bank]?.[pcr] !== undefined);
         if (pcrs.length === 0) continue;
-        const yaml = draftPolicyText({
-          name: basename(path).slice(0, 9),
-          bank,
-          pcrs,
-          events: log.events,
-        });
+        const section = eventSection({ bank, pcrs, events: log.events });
+        const yaml = draftText(basename(path).slice(0, 9), [section]);
         const { eventLog } = policyOf(parseYaml(Buffer.from(yaml), path));
         expect(eventLog?.[bank]?.size).toBe(pcrs.length);
         drafts++;

@@ -2,6 +2,10 @@
 import { createPublicKey } from "node:crypto";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
+import { parseYaml } from "../../src/cli/document.ts";
+import { draftIma } from "../../src/cli/ima-draft.ts";
+import { policyOf } from "../../src/cli/policy-document.ts";
+import { draftText } from "../../src/cli/policy-draft.ts";
 import { type Code, type Core, loadCore } from "../../src/core/index.ts";
 import { encodePayload, type ImaRules } from "../../src/wire/objects.ts";
 import { concat } from "../support/ak.ts";
@@ -37,14 +41,17 @@ describeVectors("measured-boot-ek: a growing list under an allowlist of the disk
   const lines = textIn(root, "reference-digests.txt").split("\n");
   const pairs = lines.map((line) => [line.slice(66), line.slice(0, 64)] as const);
 
-  function judge(folder: string, files: Files): readonly Code[] {
+  const pcrsOf = (folder: string) =>
+    pcrsFrom(jsonIn<{ pcrs: PcrFile }>(join(root, folder), "pcrs.json").pcrs);
+
+  function judge(folder: string, ima: ImaRules): readonly Code[] {
     const at = join(root, folder);
-    const all = pcrsFrom(jsonIn<{ pcrs: PcrFile }>(at, "pcrs.json").pcrs);
+    const all = pcrsOf(folder);
     const pcr0 = all.sha256?.[0] ?? new Uint8Array(32);
     const policy = encodePayload("policy", {
       ...{ domain: "example.test", iat: NOW, name: "base", version: 1 },
       pcrs: { sha256: new Map([[0, [pcr0]]]) },
-      ima: rulesOf([stageOf([], { files })], true),
+      ima,
     });
     const quote = "quote-ecc-sha256-0-15";
     return core.appraiseQuote({
@@ -61,13 +68,32 @@ describeVectors("measured-boot-ek: a growing list under an allowlist of the disk
   test.each(["s1-boot1-q1", "s1-boot1-q2", "s1-boot1-q3", "s1-boot2", "s1-boot4-other-cmdline"])(
     "%s",
     (folder) => {
-      expect(judge(folder, filesOf(pairs))).toEqual([]);
+      const allowing = (files: Files) => rulesOf([stageOf([], { files })], true);
+      expect(judge(folder, allowing(filesOf(pairs)))).toEqual([]);
       // Each of the two tools that ran before q2 and q3 is missed where it is not listed.
       const less = filesOf(pairs.filter(([path]) => path !== "/usr/local/bin/tool-a"));
       const ran = textIn(join(root, folder), "ima_ascii_runtime_measurements").includes("/tool-a");
-      expect(judge(folder, less)).toEqual(ran ? ["environment.ima-file"] : []);
+      expect(judge(folder, allowing(less))).toEqual(ran ? ["environment.ima-file"] : []);
     },
   );
+
+  test("the draft of a list, boot_aggregate and all, allows what was there, and no more", () => {
+    const draftOf = (folder: string): ImaRules => {
+      const bytes = bytesIn(join(root, folder), "ima_binary_runtime_measurements");
+      const { list = [] } = core.replayIma(bytes, { bank: "sha256", withEntries: true });
+      const { lines, left } = draftIma(list, pcrsOf(folder));
+      expect(left).toEqual([]);
+      const yaml = draftText("base", [lines]);
+      return policyOf(parseYaml(Buffer.from(yaml), "a draft")).ima ?? rulesOf([]);
+    };
+    const [first, third] = [draftOf("s1-boot1-q1"), draftOf("s1-boot1-q3")];
+    expect([first.aggregate, third.aggregate]).toEqual([true, true]);
+    expect(judge("s1-boot1-q1", first)).toEqual([]);
+    expect(judge("s1-boot1-q3", first)).toEqual(["environment.ima-file"]);
+    for (const folder of ["s1-boot1-q1", "s1-boot1-q2", "s1-boot1-q3"]) {
+      expect(judge(folder, third), folder).toEqual([]);
+    }
+  });
 });
 
 /** "10 <template digest> <template> <hash>:<digest> <name> <last field>" */

@@ -5,7 +5,7 @@ import { sha256 } from "../../wire/digests.ts";
 import { parseYaml } from "../document.ts";
 import { variableData } from "../event-facts.ts";
 import { policyOf } from "../policy-document.ts";
-import { draftPolicyText } from "../policy-draft.ts";
+import { draftText, eventSection } from "../policy-draft.ts";
 import { guidOf } from "../uefi-names.ts";
 
 /** What may differ from one boot to the next. */
@@ -89,7 +89,8 @@ export function encodeBootLog(events: readonly Measured[]): Uint8Array {
 /** A policy that lists the usual boot, with these command lines, as `policy capture` drafts it. */
 export function bootPolicy(name: string, commandLines: readonly string[]): PolicyRequest {
   const events = listedEvents(bootEvents());
-  const draft = draftPolicyText({ name, bank: "sha256", pcrs: [0, 4, 7, 8], events });
+  const section = eventSection({ bank: "sha256", pcrs: [0, 4, 7, 8], events });
+  const draft = draftText(name, [section]);
   const one = `text: ${JSON.stringify(COMMAND_LINE)}`;
   const text = draft.replace(one, `text: ${JSON.stringify(commandLines)}`);
   return policyOf(parseYaml(Buffer.from(text), "boot.yaml"));

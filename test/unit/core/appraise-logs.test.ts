@@ -2,8 +2,15 @@
  * `appraiseQuote` with logs: what a log must be for a quote to make it evidence, check by check.
  */
 import { beforeAll, describe, expect, test } from "vitest";
-import { type Appraisal, type Code, type Core, loadCore } from "../../../src/core/index.ts";
+import {
+  type Appraisal,
+  type Code,
+  type Core,
+  loadCore,
+  type Quote,
+} from "../../../src/core/index.ts";
 import { LIMITS } from "../../../src/limits.ts";
+import { encodePayload } from "../../../src/wire/objects.ts";
 import { type Bank, concat } from "../../support/ak.ts";
 import {
   agileEvent,
@@ -43,7 +50,7 @@ const ENTRIES: readonly MadeEntry[] = [
 ];
 
 type Values = { readonly [pcr: number]: Uint8Array };
-type Logs = { readonly eventLog?: Uint8Array; readonly ima?: Uint8Array };
+type Logs = Pick<Quote, "eventLog" | "ima" | "imaPrefix">;
 
 /** Appraises a quote of these values, which the policy allows, with logs. */
 function appraise(pcrs: { readonly [bank in Bank]?: Values }, logs: Logs): Appraisal {
@@ -247,6 +254,60 @@ describe("an IMA list", () => {
     const list = encodeList([...ENTRIES.slice(0, -1), forged]);
     expect(codesOf(quoted(), { ima: list })).toEqual(["environment.ima-mismatch"]);
   });
+});
+
+describe("an IMA list behind a prefix", () => {
+  const quoted = { sha256: replayedIma(ENTRIES, "sha256") };
+  const value = (entries: number, bank: Bank = "sha256") =>
+    replayedIma(ENTRIES.slice(0, entries), bank)[10] ?? zeros();
+  const behind = (entries: number, values = [value(entries)]) => ({
+    ima: encodeList(ENTRIES.slice(entries)),
+    imaPrefix: { entries, values },
+  });
+
+  test("leads on to the quoted value from where it was proven; it may add nothing", () => {
+    for (const entries of [1, 2, 3]) expect(codesOf(quoted, behind(entries))).toEqual([]);
+    const both = { ...quoted, sha1: replayedIma(ENTRIES, "sha1") };
+    const values = [value(2), value(2, "sha1")];
+    expect(codesOf(both, behind(2, values))).toEqual([]);
+    // The next appraisal is of a whole list again.
+    expect(codesOf(quoted, { ima: encodeList(ENTRIES) })).toEqual([]);
+  });
+
+  test("of other values, or of too few banks, is refused", () => {
+    expect(codesOf(quoted, behind(2, [value(1)]))).toEqual(["environment.ima-mismatch"]);
+    const both = { ...quoted, sha1: replayedIma(ENTRIES, "sha1") };
+    expect(codesOf(both, behind(2))).toEqual(["environment.ima-resume"]);
+  });
+
+  test.each([
+    { entries: 0, values: [zeros()] },
+    { entries: -1, values: [zeros()] },
+    { entries: 1.5, values: [zeros()] },
+    { entries: 1, values: [] },
+    { entries: 1, values: [zeros(), zeros()] },
+    { entries: 1, values: [zeros(31)] },
+  ])("that cannot be is the caller's mistake: %o", (imaPrefix) => {
+    expect(() => appraise(quoted, { ima: encodeList(ENTRIES), imaPrefix })).toThrow(/imaPrefix/);
+  });
+});
+
+test("the entry that the policy denies is told, counted from the boot's first", () => {
+  const quoted = { sha256: replayedIma(ENTRIES, "sha256") };
+  const first = replayedIma(ENTRIES.slice(0, 1), "sha256")[10] ?? zeros();
+  const digest = new Uint8Array(20).fill(7);
+  const stages = [{ from: 0, to: null, files: [{ digest, names: [] }] }];
+  const claims = { domain: "example.org", iat: 1, name: "base", version: 1 };
+  const policy = encodePayload("policy", { ...claims, ima: { aggregate: false, stages } });
+  const values = new Map([[10, quoted.sha256[10] ?? zeros()]]);
+  const quote = { ...acceptedQuote({ request: { pcrs: { sha256: values } } }), policy };
+  const whole = core.appraiseQuote({ ...quote, ima: encodeList(ENTRIES) });
+  // The first entry bears the aggregate's name, and is let be.
+  expect([whole.codes, whole.deniedImaEntry]).toEqual([["environment.ima-file"], 1]);
+  const ima = encodeList(ENTRIES.slice(1));
+  const behind = core.appraiseQuote({ ...quote, ima, imaPrefix: { entries: 1, values: [first] } });
+  expect([behind.codes, behind.deniedImaEntry]).toEqual([["environment.ima-file"], 1]);
+  expect(core.appraiseQuote(acceptedQuote()).deniedImaEntry).toBe(null);
 });
 
 test("both logs together, and each answer by itself", () => {
