@@ -209,9 +209,10 @@ export class Reader {
     return this.count(Major.MAP, least, most);
   }
 
+  /** A bound can be exceeded; where the count is fixed, another one is another form. */
   private count(major: Major, least: u32, most: u32): u32 {
     const count = this.head(major);
-    if (this.fault == Fault.NONE && count > most) this.fail(Fault.OVERSIZED);
+    if (count > most) this.fail(least == most ? Fault.MALFORMED : Fault.OVERSIZED);
     if (count < least) this.fail(Fault.MALFORMED);
     return this.fault == Fault.NONE ? <u32>count : 0;
   }

@@ -157,8 +157,6 @@ function names({ charter }: SnapshotPlan, charters: readonly CharterPlan[]): boo
 function judgeForm(fault: Fault): Code[] {
   if (fault === "absent") return ["artifact.missing"];
   if (fault === "claim") return ["artifact.unknown-claim"];
-  // One parameter is more than the none that an unprotected header may hold.
-  if (fault === "unprotected") return ["artifact.oversized"];
   return malformed(fault) === null ? [] : ["artifact.malformed"];
 }
 
