@@ -1,9 +1,9 @@
 /** Core and model agree on the exact codes of generated governance, and each rule is reached. */
 import { expect, test } from "vitest";
 import { CODE_LIST, familyOf } from "../../src/core/index.ts";
-import { expectGovernanceAgreement } from "../support/model/agreement.ts";
+import { expectGovernanceAgreement, seed } from "../support/model/agreement.ts";
 
-test("core and model agree on 8,000 charters, snapshots, lists and grants", async () => {
+test(`core and model agree on 8,000 charters, snapshots, lists and grants (seed ${seed})`, async () => {
   const seen = await expectGovernanceAgreement(8_000);
   const governance = CODE_LIST.filter((code) => familyOf(code) === "governance");
   const reached = [

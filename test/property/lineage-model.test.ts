@@ -4,9 +4,9 @@
  */
 import { expect, test } from "vitest";
 import { CODE_LIST, familyOf } from "../../src/core/index.ts";
-import { expectAgreement } from "../support/model/agreement.ts";
+import { expectAgreement, seed } from "../support/model/agreement.ts";
 
-test("core and model agree on 2,000 chains", async () => {
+test(`core and model agree on 2,000 chains (seed ${seed})`, async () => {
   const seen = await expectAgreement(2_000);
   const lineage = CODE_LIST.filter((code) => familyOf(code) === "lineage");
   const reached = [
