@@ -1,8 +1,13 @@
-import { createHash, createPrivateKey, type KeyObject } from "node:crypto";
-import { ed25519 } from "@noble/curves/ed25519.js";
-import { p256, p384 } from "@noble/curves/nist.js";
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  type KeyObject,
+  sign as signWith,
+} from "node:crypto";
 import type { Curve, Signer } from "../../src/wire/keys.ts";
 import type { CoseKey } from "../../src/wire/objects.ts";
+import { ecdsaPoint, ecdsaSecret, ecdsaSign } from "./ecdsa.ts";
 
 /** Bytes that follow from a name, so that fixtures are the same in every run. */
 export function seeded(name: string, length = 32): Uint8Array {
@@ -18,31 +23,49 @@ export interface TestSigner extends Signer {
   sign(message: Uint8Array): Uint8Array;
 }
 
-const ecdsa = { "P-256": p256, "P-384": p384 } as const;
-
 export function testSigner(name: string, curve: Curve = "Ed25519"): TestSigner {
   if (curve === "Ed25519") {
     const secret = seeded(name);
-    const key: CoseKey = { kty: "OKP", crv: curve, x: ed25519.getPublicKey(secret) };
-    return { key, secret, sign: (message) => ed25519.sign(message, secret) };
+    const own = ed25519Key(secret);
+    const { x = "" } = createPublicKey(own).export({ format: "jwk" });
+    const key: CoseKey = { kty: "OKP", crv: curve, x: bytesOf(Buffer.from(x, "base64url")) };
+    return { key, secret, sign: (message) => bytesOf(signWith(null, message, own)) };
   }
-  const { utils, getPublicKey, sign } = ecdsa[curve];
-  const secret = utils.randomSecretKey(seeded(name, curve === "P-256" ? 48 : 72));
-  const point = getPublicKey(secret, false).subarray(1);
-  const half = point.length / 2;
+  const secret = ecdsaSecret(curve, seeded(name, curve === "P-256" ? 48 : 72));
   return {
-    key: { kty: "EC2", crv: curve, x: point.slice(0, half), y: point.slice(half) },
+    key: { kty: "EC2", crv: curve, ...ecdsaPoint(curve, secret) },
     secret,
-    sign: (message) => sign(message, secret, { lowS: false }),
+    sign: remembered((message) => ecdsaSign(curve, secret, message)),
   };
 }
+
+/** The same object is signed in case after case, and a P-384 signature takes a millisecond. */
+function remembered(sign: TestSigner["sign"]): TestSigner["sign"] {
+  const known = new Map<string, Uint8Array>();
+  return (message) => {
+    const digest = createHash("sha256").update(message).digest("base64");
+    const signature = known.get(digest) ?? sign(message);
+    known.set(digest, signature);
+    return signature.slice();
+  };
+}
+
+const bytesOf = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes);
+
+/** PKCS#8 around the 32 bytes (RFC 8410 §7). */
+const ED25519_PKCS8 = Buffer.from("302e020100300506032b657004220420", "hex");
+const ed25519Key = (secret: Uint8Array): KeyObject =>
+  createPrivateKey({
+    key: Buffer.concat([ED25519_PKCS8, secret]),
+    format: "der",
+    type: "pkcs8",
+  });
 
 /** The node:crypto private key of a test signer. */
 export function nodeKey(signer: TestSigner): KeyObject {
   const { key, secret } = signer;
+  if (key.kty === "OKP") return ed25519Key(secret);
   const url = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64url");
-  const common = { crv: key.crv, x: url(key.x), d: url(secret) };
-  const jwk =
-    key.kty === "OKP" ? { kty: "OKP", ...common } : { kty: "EC", ...common, y: url(key.y) };
+  const jwk = { kty: "EC", crv: key.crv, x: url(key.x), y: url(key.y), d: url(secret) };
   return createPrivateKey({ key: jwk, format: "jwk" });
 }
