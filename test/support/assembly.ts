@@ -18,6 +18,19 @@ const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
 export const BUILDS = ["simd", "scalar", "checked"] as const;
 export type Build = (typeof BUILDS)[number];
 
+/**
+ * Files that make one module where any of them is asked for: asc takes seconds for each. No two of
+ * a row may export the same name.
+ */
+const TOGETHER: readonly (readonly string[])[] = [
+  ["crypto", "sig/ecdsa", "sig/ed25519", "sig/rsa", "policy/pcr-rules"].concat(
+    ["public", "attest", "signature", "pcr", "clock"].map((name) => `tpm/${name}`),
+  ),
+  ["field/safegcd", "field/montgomery", "field/limbs", "hash/hash"],
+  ["field/p256-lanes", "field/long-lanes", "hash/sha256-lanes"],
+  ["sig/p384-lanes", "sig/p256-batch", "sig/prepared-keys", "sig/ecdsa"],
+].map((row) => row.map((name) => `assembly/${name}.ts`));
+
 interface Config {
   targets: Record<Build, { use: string[]; enable?: string[] }>;
   options: { runtime: string; optimizeLevel: number; shrinkLevel: number };
@@ -31,11 +44,14 @@ async function sourceDigest(config: string): Promise<string> {
   return sources.digest("hex").slice(0, 24);
 }
 
-/** Compiles the entries (paths below the project's root) and gives the module. */
+/**
+ * Compiles the entries (paths below the project's root), perhaps with others, and gives the module.
+ */
 export async function compile(
   build: Build,
-  entries: readonly string[],
+  wanted: readonly string[],
 ): Promise<WebAssembly.Module> {
+  const entries = TOGETHER.find((row) => wanted.every((name) => row.includes(name))) ?? wanted;
   const text = await readFile(join(root, "asconfig.json"), "utf8");
   const { targets, options }: Config = JSON.parse(text);
   await writeKernels(root);
