@@ -105,14 +105,8 @@ export type { StateCounter } from "./gate/anchor.ts";
 export { type ExecCode, ExecError } from "./gate/error.ts";
 export type { AttestedRequest, EvidenceSource, Materials, Prover } from "./gate/evidence.ts";
 export { EXIT } from "./gate/exit-codes.ts";
-export {
-  type Admitted,
-  type Asked,
-  type Decision,
-  type Ended,
-  Gate,
-  type GateParts,
-} from "./gate/gate.ts";
+export { type Admitted, type Decision, type Ended, Gate, type GateParts } from "./gate/gate.ts";
+export type { Asked } from "./gate/hearing.ts";
 export { type JobRequest, type PreparedJob, prepareJob } from "./gate/job.ts";
 export type { ForwardedSignal, Pending } from "./gate/launch.ts";
 export { exitCodeOf, type Outcome } from "./gate/outcome.ts";

@@ -6,7 +6,7 @@ import { heldBy, parseChain, policiesOf, splitChain } from "../domain/chains.ts"
 import { readBounded } from "../domain/files.ts";
 import { Layout } from "../domain/layout.ts";
 import { gatherGovernance } from "../domain/materials.ts";
-import type { Asked } from "../gate/gate.ts";
+import type { Asked } from "../gate/hearing.ts";
 import { type JobRequest, prepareJob } from "../gate/job.ts";
 import { LIMITS } from "../limits.ts";
 import { readKeyFile } from "../wire/key-files.ts";

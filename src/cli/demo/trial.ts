@@ -4,7 +4,8 @@
  * printed.
  */
 import { type Code, isAllowed } from "../../core/index.ts";
-import type { Asked, Decision, Ended, Gate } from "../../gate/gate.ts";
+import type { Decision, Ended, Gate } from "../../gate/gate.ts";
+import type { Asked } from "../../gate/hearing.ts";
 import { makeReceipt } from "../../gate/receipt.ts";
 import { codeOfFailure } from "../../gate/refusal.ts";
 import type { Recorded } from "../../log/journal.ts";

@@ -3,7 +3,7 @@
  * proves.
  */
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import type { Asked } from "../../../src/gate/gate.ts";
+import type { Asked } from "../../../src/gate/hearing.ts";
 import { loggedRuns, runTree } from "../../../src/log/runs.ts";
 import { parseSigned } from "../../../src/wire/objects.ts";
 import { chain, holderAt, type LinkChange } from "../../support/chains.ts";
