@@ -1,5 +1,14 @@
 /** A case of the corpus, and its form in a file (corpus/README.md, corpus/schema.json). */
-import type { Code, Quote } from "../../src/core/index.ts";
+import { parseYaml } from "../../src/cli/document.ts";
+import { policyOf } from "../../src/cli/policy-document.ts";
+import type { Code, PcrPolicy, Quote } from "../../src/core/index.ts";
+import { encodePayload } from "../../src/wire/objects.ts";
+
+/** Rules over logs, in the policy language (docs/policies.md) as JSON, which YAML takes. */
+export interface Rules {
+  readonly "event-log"?: object;
+  readonly ima?: object;
+}
 
 export interface CorpusCase {
   readonly name: string;
@@ -12,6 +21,8 @@ export interface CorpusCase {
   /** Who signed: a TPM, or a key in software that signs what no TPM would. */
   readonly signer: "tpm" | "software";
   readonly quote: Quote;
+  /** What the policy says besides PCR values. */
+  readonly rules?: Rules;
   /** Every code that an appraisal gives, the first being the verdict's; none for an accepted one. */
   readonly codes: readonly Code[];
 }
@@ -29,8 +40,22 @@ function banksOf(banks: Banks): object {
   return Object.fromEntries(rows);
 }
 
+/** The reference policy that these PCR values and rules compile to. */
+export function payloadOf({ pcrs }: PcrPolicy, rules: Rules): Uint8Array {
+  const document = { name: "corpus", pcrs: banksOf(pcrs as Banks), ...rules };
+  const request = policyOf(parseYaml(Buffer.from(JSON.stringify(document)), "the policy"));
+  return encodePayload("policy", { domain: "example.org", iat: 1, version: 1, ...request });
+}
+
+/** The quote as an appraisal takes it. */
+export function appraisable({ quote, rules }: Pick<CorpusCase, "quote" | "rules">): Quote {
+  const { policy } = quote;
+  if (rules === undefined || policy instanceof Uint8Array) return quote;
+  return { ...quote, policy: payloadOf(policy, rules) };
+}
+
 /** The case as its file holds it. */
-export function fileOf({ quote, codes, ...head }: CorpusCase): string {
+export function fileOf({ quote, codes, rules, ...head }: CorpusCase): string {
   const { policy, floor, pcrs } = quote;
   if (policy instanceof Uint8Array) throw new Error("the corpus has rules over PCRs only");
   const counters = floor && {
@@ -49,10 +74,13 @@ export function fileOf({ quote, codes, ...head }: CorpusCase): string {
     signature: hex(quote.signature),
     qualifyingData: hex(quote.qualifyingData),
     pcrs: banksOf(pcrs as Banks),
-    policy: { pcrs: banksOf(policy.pcrs as Banks) },
+    policy: { pcrs: banksOf(policy.pcrs as Banks), ...rules },
     ...(counters && { floor: counters }),
     ...(quote.eventLog && { eventLog: hex(quote.eventLog) }),
     ...(quote.ima && { ima: hex(quote.ima) }),
+    ...(quote.imaPrefix && {
+      imaPrefix: { entries: quote.imaPrefix.entries, values: quote.imaPrefix.values.map(hex) },
+    }),
     expected: { ok: codes.length === 0, code: codes[0] ?? null, codes },
   };
   return `${JSON.stringify(content, null, 1)}\n`;
