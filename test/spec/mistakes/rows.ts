@@ -34,6 +34,8 @@ const POWER = "test/fault/power-loss.test.ts";
 const ANCHOR = "test/unit/gate/anchor.test.ts";
 
 const BOOT = "test/unit/assembly/decide-boot.test.ts";
+/** Cases of the corpus, which test/spec/corpus.test.ts judges in every build. */
+const BOOT_CASES = "scripts/corpus/boot-logs.ts";
 const ROUTES = "test/unit/server/routes.test.ts";
 
 const at = (file: string, ...titles: readonly string[]): readonly Place[] =>
@@ -48,7 +50,7 @@ const absent = (mistake: string, why: string, ...tests: readonly Place[]): Row =
 const named = (title: string, ...files: readonly string[]): Row =>
   row(title, ...files.map((file): Place => [file, title]));
 
-const ATTESTATION_ROWS: readonly Row[] = [
+export const ATTESTATION_ROWS: readonly Row[] = [
   row(
     "CVE-2021-3406",
     ...at(ATTESTATION, "CVE-2021-3406: EK and AK chain not verified"),
@@ -131,6 +133,11 @@ const ATTESTATION_ROWS: readonly Row[] = [
       ATTESTATION,
       "GHSA-9r4w-jg96-92mv: vendor bytes in the log header become no events and no digests",
     ),
+    ...at(
+      "test/unit/core/eventlog.test.ts",
+      "bytes of its vendor become no algorithm and no digest (GHSA-9r4w-jg96-92mv)",
+    ),
+    ...at(BOOT_CASES, "boot-vendor-events"),
   ),
   named("CVE-2024-29038, CVE-2024-29040: TPMS_ATTEST magic unchecked", ATTESTATION),
   named("CVE-2024-29039: pcrSelect of the signed structure unchecked", ATTESTATION, QUOTE),
@@ -174,7 +181,7 @@ const ATTESTATION_ROWS: readonly Row[] = [
 ];
 
 /** Users' worst days. */
-const DAYS: readonly Row[] = [
+export const DAYS: readonly Row[] = [
   row("package updates without reboot", [
     IMA,
     "hold for the entries of their range, one of them sufficing",
