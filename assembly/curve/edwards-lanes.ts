@@ -33,10 +33,9 @@ import { addPoints, BASE_POINT, D1, FIELD, POINT_BYTES } from "./edwards25519";
 
 /** Three coordinates of 40 bytes, and 8 bytes of nothing. */
 const ENTRY_BYTES: u32 = 128;
-const ENTRY_USED_BYTES: usize = 120;
 /** Bits of a window of the base point's table, of 1.7 MB. */
 export const BASE_WINDOW: u32 = 10;
-const BASE_TABLE: usize = memory.data(26 * 512 * 128, 16);
+const BASE_TABLE: usize = memory.data(26 * 512 * 128, 64);
 let baseReady: bool = false;
 
 const Y: usize = 160;
@@ -304,9 +303,9 @@ export function sumEntries(entries: usize, count: u32, stride: u32, step: u32): 
   fill(SUM + Y, ZERO_ONE);
   fill(SUM + Z, ZERO_ONE);
   for (let lane: u32 = 0; lane < 4 && step == 4; ++lane) {
-    touchEntries(entries + <usize>(lane * stride), count, ENTRY_USED_BYTES);
+    touchEntries(entries + <usize>(lane * stride), count);
   }
-  if (step != 4) touchEntries(entries, 4 * count, ENTRY_USED_BYTES);
+  if (step != 4) touchEntries(entries, 4 * count);
   for (let i: u32 = 0; i < count; ++i) {
     const at = entries + <usize>(i * step);
     gather(

@@ -28,7 +28,7 @@ const POINT_BYTES: usize = 96;
  * speed).
  */
 export const BASE_WINDOW: u32 = 11;
-const BASE_TABLE: usize = memory.data(24 * 1024 * 80, 16);
+const BASE_TABLE: usize = memory.data(24 * 1024 * 80, 64);
 let baseReady: bool = false;
 
 // For each row its point and its double, in projective and then in affine coordinates.

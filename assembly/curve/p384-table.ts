@@ -18,7 +18,7 @@ const WINDOWS_MAX: u32 = 128;
 
 /** Bits of a window of the base point's table, of 2.5 MB. */
 export const BASE_WINDOW: u32 = 10;
-const BASE_TABLE: usize = memory.data(39 * 512 * 128, 16);
+const BASE_TABLE: usize = memory.data(39 * 512 * 128, 64);
 let baseReady: bool = false;
 
 // For each window 2^(w·i)·P and its double, in projective and then in affine coordinates.

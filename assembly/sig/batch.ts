@@ -37,7 +37,7 @@ const MEMBERS: usize = memory.data(64 * 4, 16);
 const LANES: usize = memory.data(4 * 32, 16);
 const WAITING: usize = memory.data(4 * 4, 16);
 /** The widest window of any table. */
-const WINDOW_MAX: u32 = 7;
+const WINDOW_MAX: u32 = 8;
 
 function checkOf(checks: usize, index: u32): Check {
   return changetype<Check>(checks + <usize>index * <usize>CHECK_BYTES);

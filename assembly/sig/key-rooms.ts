@@ -38,11 +38,14 @@ export function keyBytes(): u32 {
   return bytesUsed;
 }
 
-/** Bytes of a room: of the largest table that it is for, with the windows of sig/prepared-keys. */
+/**
+ * Bytes of a room: of the largest table that it is for, with the windows of sig/prepared-keys. Whole
+ * cache lines, so that all tables begin with one (field/lanes, touchEntries).
+ */
 function roomBytes(size: u32): u32 {
-  if (size == <u32>Room.RECORD) return (RSA_RECORD_BYTES + 15) & ~15;
-  if (size == <u32>Room.WIDE) return wideTableBytes(6);
-  return tableBytes(size == <u32>Room.HOT ? 7 : 5);
+  if (size == <u32>Room.RECORD) return (RSA_RECORD_BYTES + 63) & ~63;
+  if (size == <u32>Room.WIDE) return wideTableBytes(7);
+  return tableBytes(size == <u32>Room.HOT ? 8 : 5);
 }
 
 /** A room that was given up, or 0. */

@@ -208,7 +208,7 @@ function sumUnseen(): void {
       const k = min<u32>(group * 4 + lane, live - 1);
       const at = ENTRIES + <usize>(lane * ENTRIES_MAX * 4);
       chooseBase(at, liveItem(k));
-      touchEntries(at, BASE_ENTRIES, ENTRY_BYTES);
+      touchEntries(at, BASE_ENTRIES);
       const own = UNSEEN + <usize>(k * apart * ENTRY_BYTES);
       chooseEntries(at + ((<usize>BASE_ENTRIES) << 2), own, UNSEEN_WINDOW, 0, V, P256.order.m);
     }
@@ -231,7 +231,7 @@ function sumTogether(window: u32): void {
     for (let lane: u32 = 0; lane < 4; ++lane) {
       const at = ENTRIES + <usize>(lane * ENTRIES_MAX * 4);
       points = chooseBoth(at, liveItem(group * 4 + lane), window);
-      touchEntries(at, points, ENTRY_BYTES);
+      touchEntries(at, points);
     }
     gatherGroup(group, points);
   }
@@ -264,7 +264,7 @@ function sumApart(window: u32): void {
   let slots: u32 = 0;
   for (let group: u32 = 0; group < live; ++group) {
     const points = fillUp(chooseBoth(ENTRIES, liveItem(group), window));
-    touchEntries(ENTRIES, points, ENTRY_BYTES);
+    touchEntries(ENTRIES, points);
     slots = points >> 2;
     for (let i: u32 = 0; i < slots; ++i) {
       const at = ENTRIES + ((<usize>i) << 4);

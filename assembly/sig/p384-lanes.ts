@@ -21,6 +21,7 @@ import {
   wideWindows,
 } from "../curve/p384-table";
 import { sumWideGroups, wideMarksOf, widePointOf } from "../curve/p384-tree";
+import { touchEntries } from "../field/lanes";
 import { addLimbs, compare, copy, fromBigEndian, isZero, subLimbs } from "../field/limbs";
 import { invert, mul, toMontgomery } from "../field/montgomery";
 import { PRIME } from "../field/p384";
@@ -137,6 +138,7 @@ function sumTogether(window: u32): void {
     for (let lane: u32 = 0; lane < 4; ++lane) {
       const at = ENTRIES + <usize>(lane * ENTRIES_MAX * 4);
       points = entriesOf(at, liveItem(group * 4 + lane), window);
+      touchEntries(at, points);
     }
     for (let i: u32 = 0; i < points; ++i) {
       const at = ENTRIES + (<usize>i << 2);
@@ -168,7 +170,9 @@ function sumTogether(window: u32): void {
 function sumApart(window: u32): void {
   let slots: u32 = 0;
   for (let group: u32 = 0; group < live; ++group) {
-    slots = fillUp(entriesOf(ENTRIES, liveItem(group), window)) >> 2;
+    const points = fillUp(entriesOf(ENTRIES, liveItem(group), window));
+    touchEntries(ENTRIES, points);
+    slots = points >> 2;
     for (let i: u32 = 0; i < slots; ++i) {
       const at = ENTRIES + (<usize>i << 4);
       gatherWide(
@@ -192,14 +196,19 @@ function sumApart(window: u32): void {
 }
 
 /**
- * Makes the number of entries a multiple of four, by five that sum to infinity: G + 3·G + 5·G +
- * (2^w - 9)·G - 2^w·G.
+ * Makes the number of entries a multiple of four, by two that sum to infinity, G - G, or by five:
+ * G + 3·G + 5·G + (2^w - 9)·G - 2^w·G.
  */
 function fillUp(points: u32): u32 {
   if ((points & 3) == 0) return points;
-  assert((points & 3) == 3);
   const base = <u32>wideBaseTable();
   const at = ENTRIES + (<usize>points << 2);
+  if ((points & 3) == 2) {
+    store<u32>(at, base);
+    store<u32>(at, base | 1, 4);
+    return points + 2;
+  }
+  assert((points & 3) == 3);
   const entries: u32 = <u32>1 << (BASE_WINDOW - 1);
   store<u32>(at, base);
   store<u32>(at, base + WIDE_ENTRY_BYTES, 4);

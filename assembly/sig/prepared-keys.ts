@@ -35,7 +35,7 @@ export const enum KeyKind {
   RSA = 4,
 }
 
-/** How hot a key is: 66 KB of table for a warm key, 189 KB for a hot one (P-384: 262 KB). */
+/** How hot a key is: 66 KB of table for a warm key, 328 KB for a hot one (P-384: 451 KB). */
 export const enum Tier {
   COLD = 0,
   WARM = 1,
@@ -83,9 +83,9 @@ function slotOf(index: u32): Slot {
 /** Bits of a window of the table. */
 function windowOf(kind: u32, tier: u32): u32 {
   if (tier == <u32>Tier.COLD) return 0;
-  if (kind == <u32>KeyKind.P256) return tier == <u32>Tier.HOT ? 7 : 5;
-  if (kind == <u32>KeyKind.P384) return tier == <u32>Tier.HOT ? 6 : 3;
-  return tier == <u32>Tier.HOT ? 6 : 4;
+  if (kind == <u32>KeyKind.P256) return tier == <u32>Tier.HOT ? 8 : 5;
+  if (kind == <u32>KeyKind.P384) return tier == <u32>Tier.HOT ? 7 : 3;
+  return tier == <u32>Tier.HOT ? 7 : 4;
 }
 
 /** The room that a table wants; kinds of one size may take over each other's. */

@@ -7,7 +7,7 @@ import { BANKS, PCRS, type Pcrs } from "./banks.ts";
 import { CODE_LIST, type Code } from "./codes.ts";
 import { CoreError } from "./errors.ts";
 import { ARRAY, BYTES, Frame, MAP, UNSIGNED } from "./frame.ts";
-import { type Exports, place, take } from "./instance.ts";
+import type { Exports } from "./instance.ts";
 import { type HashName, hashId, needBytes } from "./signature.ts";
 
 /** For each PCR that the policy reads, the values that it allows. */
@@ -94,6 +94,9 @@ const FOUND_AT = 8;
 const DENIED_AT = FOUND_AT + 256;
 const APPRAISAL_BYTES = DENIED_AT + 8;
 
+/** Whole numbers below are listed in ascending order (ECMA-262, OrdinaryOwnPropertyKeys). */
+const INDEX_END = 1e9;
+
 /**
  * No Name, digest or extraData is longer (Part 2 §10.4): one byte more is as wrong as a million.
  */
@@ -109,18 +112,15 @@ const FIELD_MAX = 66;
  */
 export function appraiseQuote(core: Exports, quote: Quote): Appraisal {
   if (!isObject(quote)) throw new CoreError("input", "A quote is missing.");
-  const frame = encodeFrame(quote);
-  place(core, [frame]);
-  core.appraiseQuote(frame.length);
-  const answer = take(core, core.appraisal(), APPRAISAL_BYTES);
-  const view = new DataView(answer.buffer);
-  const codes = CODE_LIST.filter((_, i) => answer[FOUND_AT + i + 1] === 1);
-  const denied = Number(view.getBigUint64(DENIED_AT, true));
+  core.appraiseQuote(writeFrame(new Frame(core), quote));
+  const answer = new DataView(core.memory.buffer, core.appraisal(), APPRAISAL_BYTES);
+  const codes = CODE_LIST.filter((_, i) => answer.getUint8(FOUND_AT + i + 1) === 1);
+  const denied = Number(answer.getBigUint64(DENIED_AT, true));
   return Object.freeze({
-    ok: view.getUint32(0, true) === 1 && codes.length === 0,
+    ok: answer.getUint32(0, true) === 1 && codes.length === 0,
     code: codes[0] ?? null,
     codes: Object.freeze(codes),
-    unchecked: Object.freeze(uncheckedOf(quote, view.getUint32(4, true))),
+    unchecked: Object.freeze(uncheckedOf(quote, answer.getUint32(4, true))),
     deniedImaEntry: denied === 0 ? null : denied - 1,
   });
 }
@@ -134,9 +134,9 @@ function uncheckedOf({ floor, eventLog, ima }: Quote, bits: number): string[] {
   return unchecked;
 }
 
-function encodeFrame(quote: Quote): Uint8Array {
+/** Writes the quote and gives the frame's length. */
+function writeFrame(frame: Frame, quote: Quote): number {
   const { ekName, floor, eventLog, ima, imaPrefix } = quote;
-  const frame = new Frame();
   frame.part(evidence(quote.publicArea, "publicArea", LIMITS.publicAreaBytes));
   frame.number(1, ekName === undefined ? 0 : 1);
   if (ekName !== undefined) frame.part(evidence(ekName, "ekName", FIELD_MAX));
@@ -152,7 +152,7 @@ function encodeFrame(quote: Quote): Uint8Array {
   if (ima !== undefined) frame.part(evidence(ima, "ima", LIMITS.imaBytes));
   if (ima !== undefined && imaPrefix !== undefined) writePrefix(frame, imaPrefix);
   writeValues(frame, quote.pcrs);
-  return frame.bytes();
+  return frame.length;
 }
 
 function writePolicy(frame: Frame, policy: Quote["policy"]): void {
@@ -267,7 +267,10 @@ function banksOf<T>(banks: { readonly [bank in HashName]?: T }, what: string): [
     .sort(([a], [b]) => BANKS[a].id - BANKS[b].id);
 }
 
-/** The PCRs of a bank, by index. Text is put together for errors alone: this is the hot path. */
+/**
+ * The PCRs of a bank, ascending, as an object lists its whole numbers. Text is put together for errors
+ * alone: this is the hot path.
+ */
 function indexesOf<T>(
   indexes: { readonly [index: number]: T },
   where: string,
@@ -276,16 +279,14 @@ function indexesOf<T>(
   if (!isObject(indexes)) {
     throw new CoreError("input", `${where}.${bank} must be an object of PCRs.`);
   }
-  const rows: [number, T][] = [];
-  for (const [key, value] of Object.entries(indexes)) {
+  return Object.keys(indexes).map((key) => {
     const index = Number(key);
-    if (!/^(0|[1-9]\d{0,8})$/.test(key)) {
-      const message = `${where}.${bank} has a member "${key}", which is no PCR index.`;
-      throw new CoreError("input", message);
+    if (String(index) === key && Number.isInteger(index) && index >= 0 && index < INDEX_END) {
+      return [index, indexes[index] as T];
     }
-    rows.push([index, value]);
-  }
-  return rows.sort(([a], [b]) => a - b);
+    const message = `${where}.${bank} has a member "${key}", which is no PCR index.`;
+    throw new CoreError("input", message);
+  });
 }
 
 /**

@@ -2,6 +2,8 @@
  * Frames: what the host writes for the core to read in one pass, and the few heads of CBOR that it
  * needs in them.
  */
+import { CoreError } from "./errors.ts";
+import type { Exports } from "./instance.ts";
 
 // Major types of CBOR, RFC 8949 §3.1.
 export const UNSIGNED = 0;
@@ -9,29 +11,33 @@ export const BYTES = 2;
 export const ARRAY = 4;
 export const MAP = 5;
 
-/** Room for a quote without logs. */
-const FIRST_BYTES = 4096;
-
-/** Bytes written one behind another into one buffer that grows; numbers big-endian. */
+/** Bytes written one behind another into the core's input region; numbers big-endian. */
 export class Frame {
-  #bytes = new Uint8Array(FIRST_BYTES);
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
   #length = 0;
 
-  /** Room for so many more bytes; gives where they begin. */
+  constructor(core: Exports) {
+    this.#bytes = new Uint8Array(core.memory.buffer, core.input(), core.inputBytes());
+    this.#view = new DataView(core.memory.buffer, core.input(), core.inputBytes());
+  }
+
+  /**
+   * Room for so many more bytes; gives where they begin.
+   *
+   * @throws CoreError `input` when there is none.
+   */
   #room(more: number): number {
     const at = this.#length;
-    this.#length += more;
-    if (this.#length > this.#bytes.length) {
-      const grown = new Uint8Array(Math.max(this.#length, 2 * this.#bytes.length));
-      grown.set(this.#bytes);
-      this.#bytes = grown;
+    if (more > this.#bytes.length - at) {
+      throw new CoreError("input", `The input is larger than ${this.#bytes.length} bytes.`);
     }
+    this.#length += more;
     return at;
   }
 
   raw(bytes: Uint8Array): void {
-    const at = this.#room(bytes.length);
-    this.#bytes.set(bytes, at);
+    this.#bytes.set(bytes, this.#room(bytes.length));
   }
 
   /** A number of `width` bytes, at most 4. */
@@ -41,13 +47,12 @@ export class Frame {
   }
 
   long(value: bigint): void {
-    const at = this.#room(8);
-    new DataView(this.#bytes.buffer).setBigUint64(at, value);
+    this.#view.setBigUint64(this.#room(8), value);
   }
 
   /** Four bytes of length, and the bytes. */
   part(bytes: Uint8Array): void {
-    this.number(4, bytes.length);
+    this.#view.setUint32(this.#room(4), bytes.length);
     this.raw(bytes);
   }
 
@@ -62,7 +67,7 @@ export class Frame {
 
   /** Writes what `later` left room for. */
   settle(at: number, value: number): void {
-    new DataView(this.#bytes.buffer).setUint32(at, value);
+    this.#view.setUint32(at, value);
   }
 
   /** The head of a CBOR item, in its shortest form. */
@@ -75,9 +80,5 @@ export class Frame {
     const power = argument < 0x100 ? 0 : argument < 0x1_0000 ? 1 : 2;
     this.number(1, type | (24 + power));
     this.number(1 << power, argument);
-  }
-
-  bytes(): Uint8Array {
-    return this.#bytes.subarray(0, this.#length);
   }
 }

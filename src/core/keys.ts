@@ -9,14 +9,14 @@ import { CoreError } from "./errors.ts";
 import { type Exports, place, take } from "./instance.ts";
 import {
   checkKey,
-  type Prepared,
+  checkShapes,
   type PublicKey,
   pointBytes,
-  prepareCheck,
   type Scheme,
+  verifyOne,
 } from "./signature.ts";
 
-/** How often a key is used: a cold one has no table, a warm one 66 KB, a hot one 189 KB. */
+/** How often a key is used: a cold one has no table, a warm one 66 KB, a hot one 328 KB (P-384: 451 KB). */
 export type Tier = "cold" | "warm" | "hot";
 
 /**
@@ -57,10 +57,15 @@ interface Entry {
   core: Exports | null;
 }
 
+/** A check whose shapes are right. */
 interface Ready {
-  readonly prepared: Prepared;
+  readonly scheme: Scheme;
+  readonly key: PublicKey;
   readonly message: Uint8Array;
   readonly signature: Uint8Array;
+  /** As the core knows it. */
+  readonly hash: number;
+  /** Where the key is enrolled. */
   readonly entry: Entry | null;
 }
 
@@ -122,25 +127,26 @@ export class Keys {
     const ready = checks.map((check, index) => this.#prepare(core, check, index));
     const answers = new Uint8Array(checks.length);
     const together: number[] = [];
-    for (const [index, { prepared, entry }] of ready.entries()) {
-      if (entry !== null) this.#settle(core, entry);
-      if (slotOf(entry) === NO_SLOT && prepared.point === null) {
-        answers[index] = prepared.verify(core) ? 1 : 0;
-      } else together.push(index);
+    for (let index = 0; index < ready.length; index++) {
+      const check = ready[index] as Ready;
+      if (check.entry !== null) this.#settle(core, check.entry);
+      if (slotOf(check.entry) !== NO_SLOT || isP256(check.scheme)) together.push(index);
+      else answers[index] = verifyReady(core, check) ? 1 : 0;
     }
-    while (together.length > 0) {
-      const group = together.splice(0, fitting(core, ready, together));
+    for (let from = 0; from < together.length; ) {
+      const group = together.slice(from, from + fitting(core, ready, together, from));
       const found = verifyTogether(core, ready, group);
-      for (const [place, index] of group.entries()) answers[index] = found[place] ?? 0;
+      for (let i = 0; i < group.length; i++) answers[group[i] as number] = found[i] as number;
+      from += group.length;
     }
     return answers;
   }
 
   /** Verifies one signature, by a key or a handle. */
   verify(core: Exports, check: SignatureCheck): boolean {
-    const { prepared, entry } = this.#ready(core, check);
-    if (entry !== null) this.#settle(core, entry);
-    return prepared.verify(core);
+    const ready = this.#ready(core, check);
+    if (ready.entry !== null) this.#settle(core, ready.entry);
+    return verifyReady(core, ready);
   }
 
   #prepare(core: Exports, check: SignatureCheck, index: number): Ready {
@@ -158,13 +164,13 @@ export class Keys {
     }
     const { scheme, message, signature } = check;
     const entry = check.key instanceof KeyHandle ? this.#entryOf(check.key) : null;
-    const key = check.key instanceof KeyHandle ? this.#entryOf(check.key).key : check.key;
-    const prepared = prepareCheck(scheme, key, message, signature);
+    const key = entry === null ? (check.key as PublicKey) : entry.key;
+    const hash = checkShapes(scheme, key, message, signature);
     const room = core.inputBytes() - 2 * RECORD_BYTES - 2048;
     if (message.length + signature.length > room) {
       throw new CoreError("input", `Message and signature are larger than ${room} bytes.`);
     }
-    return { prepared, message, signature, entry };
+    return { scheme, key, message, signature, hash, entry };
   }
 
   #entryOf(handle: KeyHandle): Entry {
@@ -209,19 +215,29 @@ function slotKey(key: PublicKey): { kind: number; bytes: Uint8Array } {
 
 const slotOf = (entry: Entry | null): number => entry?.slot ?? NO_SLOT;
 
+/** Keys of P-256 are verified together without a slot too. */
+const isP256 = (scheme: Scheme): boolean => scheme.type === "ecdsa" && scheme.curve === "P-256";
+
+const verifyReady = (core: Exports, { scheme, key, message, signature }: Ready): boolean =>
+  verifyOne(core, scheme, key, message, signature);
+
 const aligned = (length: number): number => (length + 15) & ~15;
 
-/** How many of the checks, from the first on, fit the input region at once; at least one. */
-function fitting(core: Exports, ready: readonly Ready[], indexes: readonly number[]): number {
+/** How many of the checks, from one on, fit the input region at once; at least one. */
+function fitting(
+  core: Exports,
+  ready: readonly Ready[],
+  indexes: readonly number[],
+  from: number,
+): number {
   let left = core.inputBytes() - aligned(RECORDS_MAX) - aligned(RECORDS_MAX * RECORD_BYTES);
-  let count = 0;
-  for (const index of indexes.slice(0, RECORDS_MAX)) {
-    const check = ready[index];
-    left -= aligned(check?.message.length ?? 0) + aligned(check?.signature.length ?? 0) + P256_KEY;
-    if (left < 0) break;
-    count++;
+  const most = Math.min(RECORDS_MAX, indexes.length - from);
+  for (let count = 0; count < most; count++) {
+    const { message, signature } = ready[indexes[from + count] as number] as Ready;
+    left -= aligned(message.length) + aligned(signature.length) + P256_KEY;
+    if (left < 0) return Math.max(count, 1);
   }
-  return Math.max(count, 1);
+  return most;
 }
 
 /**
@@ -240,23 +256,23 @@ function verifyTogether(
   let at = answers + aligned(group.length);
   let word = 0;
   for (const index of group) {
-    const check = ready[index];
-    if (check === undefined) continue;
-    const { prepared, message, signature, entry } = check;
+    const { key, message, signature, hash, entry } = ready[index] as Ready;
     memory.set(message, at);
     const behind = at + aligned(message.length);
     memory.set(signature, behind);
-    const key = behind + aligned(signature.length);
+    const keyAt = behind + aligned(signature.length);
     const slot = slotOf(entry);
-    if (slot === NO_SLOT && prepared.point !== null) memory.set(prepared.point(), key);
     records[word++] = slot;
-    records[word++] = prepared.hash;
+    records[word++] = hash;
     records[word++] = at;
     records[word++] = message.length;
     records[word++] = behind;
     records[word++] = signature.length;
-    records[word++] = key;
-    at = slot === NO_SLOT ? key + P256_KEY : key;
+    records[word++] = keyAt;
+    at = keyAt;
+    if (slot !== NO_SLOT) continue;
+    memory.set(pointBytes(key as { x: Uint8Array; y: Uint8Array }), keyAt);
+    at += P256_KEY;
   }
   core.verifyChecks(start, group.length, answers);
   return take(core, answers, group.length);

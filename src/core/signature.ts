@@ -91,82 +91,82 @@ export function pointBytes(key: { readonly x: Uint8Array; readonly y: Uint8Array
   return both;
 }
 
-/** A signature whose shape is checked, ready to be verified. */
-export interface Prepared {
-  /** Verifies it alone. */
-  verify(core: Exports): boolean;
-  /** The hash's number, 0 where the scheme has its own; for RSA with the scheme (sig/batch). */
-  readonly hash: number;
-  /** For P-256, whose keys the core takes in a batch without a slot: x||y. */
-  readonly point: (() => Uint8Array) | null;
-}
-
 /**
- * Prepares to verify one signature over the message, which the core hashes itself. ECDSA signatures
- * are r then s. A wrong value (not on the curve, not canonical, a signature of any other length) is
- * false when it is verified.
+ * Checks the shapes of one signature to verify and gives the number by which the core knows its hash:
+ * 0 for Ed25519, which has its own; for RSA with the scheme (sig/batch).
  *
  * @throws CoreError for a wrong shape: `input`, `key.malformed` or `key.unsupported`.
  */
-export function prepareCheck(
+export function checkShapes(
   scheme: Scheme,
   key: PublicKey,
   message: Uint8Array,
   signature: Uint8Array,
-): Prepared {
+): number {
   if (typeof scheme !== "object" || scheme === null)
     throw new CoreError("input", "A scheme is missing.");
   if (typeof key !== "object" || key === null) throw new CoreError("input", "A key is missing.");
   needBytes(message, "The message");
   needBytes(signature, "The signature");
+  switch (scheme.type) {
+    case "ecdsa":
+      needEcKey(key, curveOf(scheme.curve).bytes);
+      return hashId(scheme.hash);
+    case "ed25519":
+      ed25519Key(key);
+      return 0;
+    case "rsassa":
+      rsaKey(key);
+      return hashId(scheme.hash);
+    case "rsapss":
+      rsaKey(key);
+      return hashId(scheme.hash) + 0x100 + (saltOf(scheme.saltLength) + 1) * 0x10000;
+    default:
+      throw new CoreError("input", `There is no scheme "${String((scheme as Scheme).type)}".`);
+  }
+}
+
+/**
+ * Verifies one signature over the message, which the core hashes itself. ECDSA signatures are r then
+ * s. A wrong value (not on the curve, not canonical, a signature of any other length) is false.
+ * `checkShapes` has seen the four.
+ */
+export function verifyOne(
+  core: Exports,
+  scheme: Scheme,
+  key: PublicKey,
+  message: Uint8Array,
+  signature: Uint8Array,
+): boolean {
   if (scheme.type === "ecdsa") {
-    const curve = Object.hasOwn(CURVES, scheme.curve) ? CURVES[scheme.curve] : undefined;
-    if (!curve) throw new CoreError("input", `There is no curve "${String(scheme.curve)}".`);
-    const id = hashId(scheme.hash);
-    needEcKey(key, curve.bytes);
-    const verify = (core: Exports): boolean => {
-      const [k = 0, m = 0, s = 0] = place(core, [pointBytes(key), message, signature]);
-      return core.verifyEcdsaMessage(curve.id, id, k, m, message.length, s, signature.length) === 1;
-    };
-    const point = scheme.curve === "P-256" ? (): Uint8Array => pointBytes(key) : null;
-    return { verify, hash: id, point };
+    const point = pointBytes(key as { x: Uint8Array; y: Uint8Array });
+    const [k = 0, m = 0, s = 0] = place(core, [point, message, signature]);
+    const { id } = curveOf(scheme.curve);
+    const rest = [k, m, message.length, s, signature.length];
+    return core.verifyEcdsaMessage(id, hashId(scheme.hash), ...rest) === 1;
   }
   if (scheme.type === "ed25519") {
-    const x = ed25519Key(key);
-    const verify = (core: Exports): boolean => {
-      const [k = 0, m = 0, s = 0] = place(core, [x, message, signature]);
-      return core.verifyEd25519Message(k, m, message.length, s, signature.length) === 1;
-    };
-    return { verify, hash: 0, point: null };
+    const [k = 0, m = 0, s = 0] = place(core, [ed25519Key(key), message, signature]);
+    return core.verifyEd25519Message(k, m, message.length, s, signature.length) === 1;
   }
-  if (scheme.type !== "rsassa" && scheme.type !== "rsapss") {
-    throw new CoreError("input", `There is no scheme "${String((scheme as Scheme).type)}".`);
-  }
-  return prepareRsa(scheme, rsaKey(key), message, signature);
+  const { n, e } = rsaKey(key);
+  const [nAt = 0, eAt = 0, m = 0, s = 0] = place(core, [n, e, message, signature]);
+  const rest = [nAt, n.length, eAt, e.length, m, message.length, s, signature.length];
+  const id = hashId(scheme.hash);
+  if (scheme.type === "rsassa") return core.verifyRsassaMessage(id, ...rest) === 1;
+  return core.verifyRsapssMessage(id, saltOf(scheme.saltLength), ...rest) === 1;
+}
+
+function curveOf(name: "P-256" | "P-384"): (typeof CURVES)[keyof typeof CURVES] {
+  const curve = Object.hasOwn(CURVES, name) ? CURVES[name] : undefined;
+  if (!curve) throw new CoreError("input", `There is no curve "${String(name)}".`);
+  return curve;
 }
 
 function ed25519Key(key: PublicKey): Uint8Array {
   if (!("x" in key) || "y" in key)
     throw new CoreError("key.malformed", "An Ed25519 key has x alone.");
   return coordinate(key.x, "x", ED25519_BYTES);
-}
-
-function prepareRsa(
-  scheme: Extract<Scheme, { type: "rsassa" | "rsapss" }>,
-  key: { n: Uint8Array; e: Uint8Array },
-  message: Uint8Array,
-  signature: Uint8Array,
-): Prepared {
-  const id = hashId(scheme.hash);
-  const salt = scheme.type === "rsapss" ? saltOf(scheme.saltLength) : null;
-  const verify = (core: Exports): boolean => {
-    const [n = 0, e = 0, m = 0, s = 0] = place(core, [key.n, key.e, message, signature]);
-    const parts = [n, key.n.length, e, key.e.length, m, message.length, s, signature.length];
-    if (salt === null) return core.verifyRsassaMessage(id, ...parts) === 1;
-    return core.verifyRsapssMessage(id, salt, ...parts) === 1;
-  };
-  const hash = salt === null ? id : id + 0x100 + (salt + 1) * 0x10000;
-  return { verify, hash, point: null };
 }
 
 /**
@@ -189,11 +189,11 @@ function copyKey(key: PublicKey): PublicKey {
   }
   if (!("y" in key)) return { x: new Uint8Array(ed25519Key(key)) };
   needBytes(key.x, "x");
-  needEcKey(key, curveOf(key.x).bytes);
+  needEcKey(key, curveOfWidth(key.x).bytes);
   return { x: new Uint8Array(key.x), y: new Uint8Array(key.y) };
 }
 
-function curveOf(x: Uint8Array): (typeof CURVES)[keyof typeof CURVES] {
+function curveOfWidth(x: Uint8Array): (typeof CURVES)[keyof typeof CURVES] {
   const found = Object.values(CURVES).find(({ bytes }) => bytes === x.length);
   if (found) return found;
   throw new CoreError("key.malformed", `No curve has coordinates of ${x.length} bytes.`);
@@ -206,7 +206,7 @@ function holds(core: Exports, key: PublicKey): boolean {
   }
   if (!("y" in key)) return core.isEd25519Key(place(core, [key.x])[0] ?? 0) === 1;
   const [point = 0] = place(core, [pointBytes(key)]);
-  return core.isOnCurve(curveOf(key.x).id, point) === 1;
+  return core.isOnCurve(curveOfWidth(key.x).id, point) === 1;
 }
 
 function saltOf(length: number | undefined): number {

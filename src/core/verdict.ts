@@ -4,7 +4,7 @@
  * `Allowed` is used.
  */
 import { CODE_LIST, type Code, codeOf, FAMILIES, type Family } from "./codes.ts";
-import { type Exports, take } from "./instance.ts";
+import type { Exports } from "./instance.ts";
 
 export type FamilyState = "proven" | "denied" | "not evaluated";
 
@@ -139,11 +139,11 @@ export const REQUIRED = (1 << (FAMILIES.length - 1)) - 1;
 
 class Result {
   readonly #view: DataView;
-  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly bytes: Uint8Array;
 
-  constructor(bytes: Uint8Array<ArrayBuffer>) {
+  constructor(bytes: Uint8Array) {
     this.bytes = bytes;
-    this.#view = new DataView(bytes.buffer);
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   }
 
   word(place: number): number {
@@ -178,17 +178,25 @@ class Result {
 
 /** A copy of the core's result buffer; empty where it is not of this version's form. */
 export function takeResult(core: Exports): Uint8Array<ArrayBuffer> {
-  if (core.resultBytes() !== RESULT_BYTES) return new Uint8Array(0);
-  return take(core, core.result(), RESULT_BYTES);
+  return new Uint8Array(resultOf(core));
 }
 
 /** Makes the verdict from the core's result buffer; anything unexpected in it is a denial. */
 export function readVerdict(core: Exports, caseBytes: Uint8Array): Verdict {
-  return verdictOf(takeResult(core), caseBytes);
+  return verdictOf(resultOf(core), caseBytes);
 }
 
-/** The same from a result that `takeResult` gave, in another thread perhaps. */
-export function verdictOf(result: Uint8Array<ArrayBuffer>, caseBytes: Uint8Array): Verdict {
+/** The core's result buffer itself, which the next call changes. */
+function resultOf(core: Exports): Uint8Array {
+  const length = core.resultBytes() === RESULT_BYTES ? RESULT_BYTES : 0;
+  return new Uint8Array(core.memory.buffer, core.result(), length);
+}
+
+/**
+ * The same from a result that `takeResult` gave, in another thread perhaps. The verdict keeps copies
+ * alone.
+ */
+export function verdictOf(result: Uint8Array, caseBytes: Uint8Array): Verdict {
   if (result.length !== RESULT_BYTES) return denied("internal.undecided");
   const r = new Result(result);
   const facts = r.word(5);
@@ -299,17 +307,14 @@ function readIma(r: Result): VerifiedIma {
 }
 
 function readRequest(r: Result, caseBytes: Uint8Array): ReadRequest {
-  const elements = Array.from({ length: Math.min(r.tail(2), 5) }, (_, i): ElementUse => {
+  const elements: ElementUse[] = [];
+  for (let i = 0; i < Math.min(r.tail(2), 5); i++) {
     const at = ELEMENTS_AT + i * ELEMENT_BYTES;
-    return Object.freeze({
-      digest: r.slice(at, 32),
-      max: r.longAt(at + 32),
-      expires: r.longAt(at + 40),
-    });
-  });
-  const policies = Array.from({ length: Math.min(r.tail(3), 8) }, (_, i) =>
-    r.slice(POLICIES_AT + i * 32, 32),
-  );
+    const [digest, max, expires] = [r.slice(at, 32), r.longAt(at + 32), r.longAt(at + 40)];
+    elements.push(Object.freeze({ digest, max, expires }));
+  }
+  const policies: Uint8Array[] = [];
+  for (let i = 0; i < Math.min(r.tail(3), 8); i++) policies.push(r.slice(POLICIES_AT + i * 32, 32));
   return Object.freeze({
     role: r.word(6) === 0 ? "gate" : "plane",
     purpose: r.word(7) === 0 ? "start" : "lease",

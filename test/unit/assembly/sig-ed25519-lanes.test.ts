@@ -10,7 +10,7 @@ const { Point } = ed25519;
 const L = Point.Fn.ORDER;
 const ED25519 = 2;
 const TIERS = [1, 2] as const;
-const WINDOWS = [0, 4, 6] as const;
+const WINDOWS = [0, 4, 7] as const;
 const TORSION = Point.fromHex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a");
 
 interface Signed {

@@ -23,13 +23,13 @@ const p = fieldOf(CURVE);
 const G = baseOf(CURVE).BASE;
 const [INVALID, VALID, UNDECIDED] = [0, 1, 2];
 const BASE_WINDOW = 11;
-const WINDOW = 7;
+const WINDOW = 8;
 const P256 = 1;
 /** Without a table: alone by the chain of doublings, several by doublings in lanes. */
 const COLD = 0;
 const WARM = 1;
 const HOT = 2;
-const WINDOWS = { [COLD]: 0, [WARM]: 5, [HOT]: 7 } as const;
+const WINDOWS = { [COLD]: 0, [WARM]: 5, [HOT]: 8 } as const;
 const TIERS = [COLD, WARM, HOT] as const;
 
 /** The digits of assembly/curve/p256-table for a scalar: all odd, least first. */
@@ -51,7 +51,7 @@ const part = (digits: readonly bigint[], window: number, from: number, to: numbe
 
 /**
  * A valid signature in whose tree equal or opposite points meet: after three levels, the last eight
- * windows of u·G (24 of 11 bits) are added to the first eight of v·Q (of 7 bits). The key's holder
+ * windows of u·G (24 of 11 bits) are added to the first eight of v·Q (of 8 bits). The key's holder
  * picks d to make them so.
  */
 function collide(u: bigint, v: bigint, sign: bigint): Triple {

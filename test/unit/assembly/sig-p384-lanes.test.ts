@@ -24,7 +24,7 @@ const p = fieldOf(CURVE);
 const G = baseOf(CURVE).BASE;
 const [INVALID, VALID, UNDECIDED] = [0, 1, 2];
 const TIERS = [1, 2] as const;
-const WINDOWS = [0, 3, 6] as const;
+const WINDOWS = [0, 3, 7] as const;
 /** Windows of the base point: bits of each, and how many. */
 const BASE = { bits: 10n, count: 39n } as const;
 
