@@ -107,7 +107,7 @@ export function tryPolicy(core: Core, policy: ReferencePolicy, evidence: Evidenc
   const codes = [...appraisal.codes, ...(old ? ["environment.firmware-rollback" as const] : [])];
   if (codes.length === 0) return { codes, reasons: [] };
   const reasons = reasonsOf(core, policy, evidence);
-  const denied = deniedEntry(core, evidence, appraisal.deniedImaEntry);
+  const denied = deniedEntry(core, evidence, appraisal.deniedImaEntry ?? null);
   return { codes, reasons: denied === null ? reasons : [...reasons, denied] };
 }
 

@@ -77,8 +77,8 @@ export interface Appraisal {
    * endorsement hierarchy.
    */
   readonly unchecked: readonly string[];
-  /** Index of the IMA entry that the policy denies, counted from the boot's first; null if none. */
-  readonly deniedImaEntry: number | null;
+  /** Index of the IMA entry that the policy denies, from the boot's first; absent without one. */
+  readonly deniedImaEntry?: number;
 }
 
 // The frame and the answer: assembly/appraise.ts.
@@ -121,7 +121,7 @@ export function appraiseQuote(core: Exports, quote: Quote): Appraisal {
     code: codes[0] ?? null,
     codes: Object.freeze(codes),
     unchecked: Object.freeze(uncheckedOf(quote, answer.getUint32(4, true))),
-    deniedImaEntry: denied === 0 ? null : denied - 1,
+    ...(denied === 0 ? {} : { deniedImaEntry: denied - 1 }),
   });
 }
 
