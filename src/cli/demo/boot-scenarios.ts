@@ -52,13 +52,13 @@ export const BOOT_SCENARIOS: readonly Scenario[] = [
     title: "a boot loader that the policy does not list",
     policies: [BOOT_POLICY],
     expected: "environment.eventlog-event",
-    before: (site) => site.reboot({ loader: "another boot loader" }),
+    before: (site) => site.machine.reboot({ loader: "another boot loader" }),
   },
   {
     title: "a command line that the policy does not list",
     policies: [BOOT_POLICY],
     expected: "environment.eventlog-event",
-    before: (site) => site.reboot({ commandLine: UPDATED }),
+    before: (site) => site.machine.reboot({ commandLine: UPDATED }),
   },
   {
     title: "the same, once a second active policy lists it, as `policy test` foretold",
@@ -69,6 +69,6 @@ export const BOOT_SCENARIOS: readonly Scenario[] = [
       await foretell(site, [COMMAND_LINE, UPDATED], null);
       await activateBoot(site, [COMMAND_LINE, UPDATED]);
     },
-    after: (site) => site.reboot(),
+    after: (site) => site.machine.reboot(),
   },
 ];

@@ -4,8 +4,9 @@ import { join } from "node:path";
 import { sha256 } from "../../wire/digests.ts";
 import type { ImaRules } from "../../wire/objects.ts";
 import { tpmEvidence } from "../machine.ts";
+import { BOOT_PCRS } from "./machine.ts";
 import type { Scenario } from "./scenarios.ts";
-import { BOOT_PCRS, type Site } from "./site.ts";
+import type { Site } from "./site.ts";
 
 const PCR_IMA = 10;
 const LISTED = "/usr/sbin/sshd";
@@ -33,7 +34,7 @@ async function execute(site: Site, path: string): Promise<void> {
   const data = Buffer.concat([field(digest), field(text(`${path}\0`))]);
   const head = Buffer.concat([word(PCR_IMA), sha256(data), field(text("ima-ng"))]);
   await appendFile(listOf(site), Buffer.concat([head, field(data)]));
-  await site.extend(PCR_IMA, data);
+  await site.machine.extend(PCR_IMA, data);
 }
 
 const measured = (title: string, expected: Scenario["expected"], path: string): Scenario => ({
@@ -44,7 +45,7 @@ const measured = (title: string, expected: Scenario["expected"], path: string): 
     await site.capture(RULES);
   },
   evidence: (site) =>
-    tpmEvidence(site.home, site.tpm.uri, [{ pcrs: READ, ima: RULES }], site.open(), {
+    tpmEvidence(site.home, site.machine.uri, [{ pcrs: READ, ima: RULES }], site.open(), {
       eventLog: null,
       ima: listOf(site),
     }),

@@ -21,11 +21,12 @@ import { sha256 } from "../../wire/digests.ts";
 import { generateKey, signerOf } from "../../wire/keys.ts";
 import { merkleRoot } from "../../wire/merkle.ts";
 import { type Grant, type Link, signObject } from "../../wire/objects.ts";
+import type { GrantChange } from "./authority.ts";
 import { BOOT_SCENARIOS } from "./boot-scenarios.ts";
 import { MEASURED } from "./measured.ts";
 import { PLANE_SCENARIOS } from "./plane-scenarios.ts";
 import { rotateGovernance, snapshotBy } from "./rotation.ts";
-import type { GrantChange, Site } from "./site.ts";
+import type { Site } from "./site.ts";
 
 type Elements = readonly Uint8Array[];
 
@@ -92,7 +93,7 @@ function replayed(): EvidenceSource {
 function otherHierarchy(site: Site): EvidenceSource {
   return {
     attest: async (request) => {
-      await using tpm = await openTpm(site.tpm.uri);
+      await using tpm = await openTpm(site.machine.uri);
       await using key = await createPrimary(tpm, TPM_RH.OWNER, akTemplate("ecc"));
       const selection = [{ hash: TPM_ALG.SHA256, pcrs: [0, 1, 2, 3, 4, 5, 6, 7] }];
       const quoted = await quotePcrs(tpm, key, merkleRoot([request]), selection);
@@ -161,7 +162,7 @@ export const SCENARIOS: readonly Scenario[] = [
   {
     title: "one signer short of the threshold",
     expected: "signature.threshold",
-    grant: (site) => ({ signers: [site.oneAuthority] }),
+    grant: (site) => ({ signers: [site.authority.oneKey] }),
   },
   {
     title: "expired",
@@ -206,8 +207,8 @@ export const SCENARIOS: readonly Scenario[] = [
   {
     title: "a PCR changed after the policy was made",
     expected: "environment.pcr-mismatch",
-    before: (site) => site.extend(4, "another boot loader"),
-    after: (site) => site.reboot(),
+    before: (site) => site.machine.extend(4, "another boot loader"),
+    after: (site) => site.machine.reboot(),
   },
   ...MEASURED,
   ...BOOT_SCENARIOS,
@@ -240,7 +241,7 @@ export const SCENARIOS: readonly Scenario[] = [
     title: "revoked",
     expected: "revocation.artifact",
     before: async (site) => {
-      const index = site.lastStatusIndex;
+      const index = site.authority.lastStatusIndex;
       await revoke(site.home.path, await site.publication(), [{ kind: "grants", index }]);
     },
   },
@@ -262,7 +263,7 @@ export const SCENARIOS: readonly Scenario[] = [
     grant: agentGrant,
     elements: handOn(),
     before: async (site) => {
-      const index = site.lastStatusIndex;
+      const index = site.authority.lastStatusIndex;
       await revoke(site.home.path, await site.publication(), [{ kind: "grants", index }]);
     },
   },
@@ -279,18 +280,18 @@ export const SCENARIOS: readonly Scenario[] = [
   {
     title: "break-glass: one more signature, and a mark in the log",
     expected: null,
-    grant: (site) => site.breakGlass(),
+    grant: (site) => site.authority.breakGlass(),
     marked: true,
   },
   {
     title: "break-glass with the signatures of a usual grant",
     expected: "signature.threshold",
-    grant: async (site) => ({ claims: (await site.breakGlass()).claims ?? {} }),
+    grant: async (site) => ({ claims: (await site.authority.breakGlass()).claims ?? {} }),
   },
   {
     title: "break-glass while frozen: no way around",
     expected: "governance.frozen",
-    grant: (site) => site.breakGlass(),
+    grant: (site) => site.authority.breakGlass(),
     before: async (site) => {
       await setFreeze(site.home.path, await site.publication(), "new");
     },
@@ -351,7 +352,7 @@ export const SCENARIOS: readonly Scenario[] = [
     expected: "internal.tpm-unavailable",
     evidence: (site, real) => ({
       attest: async (request) => {
-        await site.tpm.powerOff();
+        await site.machine.tpm.powerOff();
         return real.attest(request);
       },
     }),

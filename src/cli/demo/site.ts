@@ -2,11 +2,10 @@
  * The demo's stage: a software TPM, a trust domain and a gate in a temporary folder, all of it the
  * real thing.
  */
-import { randomBytes } from "node:crypto";
 import { mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Machines, preparedMachines, reboot, SoftwareTpm } from "../../../swtpm/index.ts";
+import { type Machines, preparedMachines } from "../../../swtpm/index.ts";
 import { NodeEnrollment, writeAkFile } from "../../agent/index.ts";
 import { nowSeconds } from "../../clock.ts";
 import { type Core, loadCore } from "../../core/index.ts";
@@ -28,36 +27,28 @@ import { Journal } from "../../log/journal.ts";
 import { type Leaf, parseLeaf } from "../../log/leaf.ts";
 import { noteSigner, noteVerifier } from "../../log/note.ts";
 import { createSqliteStore, openSqliteStore, type SqliteStore } from "../../store/sqlite.ts";
-import { openTpm, pcrExtend, pcrRead, TPM_ALG } from "../../tpm/index.ts";
-import { sha256 } from "../../wire/digests.ts";
 import { coseKeyOf, generateKey, type Signer, signerOf } from "../../wire/keys.ts";
-import { type Grant, type ImaRules, parseSigned, signObject } from "../../wire/objects.ts";
+import { type ImaRules, parseSigned } from "../../wire/objects.ts";
 import { type Home, homeAt } from "../home.ts";
 import { tpmEvidence } from "../machine.ts";
 import { nodeFiles } from "../node-files.ts";
-import { type BootChange, bootEvents, COMMAND_LINE, encodeBootLog } from "./boot.ts";
+import { DemoAuthority, type GrantChange } from "./authority.ts";
+import { COMMAND_LINE } from "./boot.ts";
 import { activateBoot } from "./boot-scenarios.ts";
+import { DemoMachine } from "./machine.ts";
 import { DemoPlane } from "./plane.ts";
 
 export const ORIGIN = "example.org/demo";
 const POLICY = "workshop";
 const DAY = 86_400;
-export const BOOT_PCRS = [0, 1, 2, 3, 4, 5, 6, 7];
 /** What the demo's machine runs: its output is its own name. */
 export const MESSAGE = "the portcullis is up";
-
-export interface GrantChange {
-  readonly claims?: Partial<Grant>;
-  /** Who signs instead of enough authority keys. */
-  readonly signers?: readonly [Signer, ...Signer[]];
-  readonly uses?: number;
-}
 
 /** Everything of the demo that stays open until its end. */
 export class Site implements AsyncDisposable {
   readonly home: Home;
   readonly layout: Layout;
-  readonly tpm: SoftwareTpm;
+  readonly machine: DemoMachine;
   readonly core: Core;
   readonly logKey = generateKey("Ed25519");
   /** An agent that is handed grants, and hands them on. */
@@ -68,15 +59,13 @@ export class Site implements AsyncDisposable {
   remembered: Uint8Array = new Uint8Array(0);
   older: Materials | null = null;
   store: SqliteStore | null = null;
-  #ueid: Uint8Array = new Uint8Array(0);
-  #statusIndex = 0;
-  #authority: Signer | null = null;
+  #authority: DemoAuthority | null = null;
   #plane: DemoPlane | null = null;
 
-  private constructor(home: Home, tpm: SoftwareTpm, core: Core) {
+  private constructor(home: Home, machine: DemoMachine, core: Core) {
     this.home = home;
     this.layout = new Layout(home.path);
-    this.tpm = tpm;
+    this.machine = machine;
     this.core = core;
   }
 
@@ -85,11 +74,10 @@ export class Site implements AsyncDisposable {
     step("making a software TPM, with an EK certificate of its own CA");
     const machines = await preparedMachines();
     const [template = ""] = machines.states;
-    const tpm = await SoftwareTpm.start({ template });
     const home = homeAt(await mkdtemp(join(tmpdir(), "portcullis demo ")));
-    const site = new Site(home, tpm, await loadCore());
     step("booting it: firmware, boot loader and command line, measured into PCR 0 to 8");
-    await site.boot();
+    const machine = await DemoMachine.start(template, home.path);
+    const site = new Site(home, machine, await loadCore());
     step("setting up the trust domain example.org: root 2 of 3, authority 2 of 3");
     await site.#makeDomain();
     step("enrolling the TPM: EK certificate chain, attestation key, credential activation");
@@ -98,31 +86,6 @@ export class Site implements AsyncDisposable {
     await site.capture();
     await activateBoot(site, [COMMAND_LINE]);
     return site;
-  }
-
-  /** Measures what the demo's firmware would, and leaves the log of it. */
-  async boot(change: BootChange = {}): Promise<void> {
-    await using tpm = await openTpm(this.tpm.uri);
-    const events = bootEvents(change);
-    for (const { pcr, digest } of events) {
-      await pcrExtend(tpm, pcr, [{ hash: TPM_ALG.SHA256, digest }]);
-    }
-    await replaceFile(join(this.home.path, "boot.log"), encodeBootLog(events));
-  }
-
-  async extend(pcr: number, what: string | Uint8Array): Promise<void> {
-    await using tpm = await openTpm(this.tpm.uri);
-    const digest = sha256(typeof what === "string" ? Buffer.from(what) : what);
-    await pcrExtend(tpm, pcr, [{ hash: TPM_ALG.SHA256, digest }]);
-  }
-
-  /** Starts the machine again; it boots as it always does, or as the change says. */
-  async reboot(change: BootChange = {}): Promise<void> {
-    {
-      await using tpm = await openTpm(this.tpm.uri);
-      await reboot(this.tpm, tpm, "orderly");
-    }
-    await this.boot(change);
   }
 
   async #makeDomain(): Promise<void> {
@@ -146,7 +109,6 @@ export class Site implements AsyncDisposable {
       nowSeconds(),
     );
     await writeDomain(this.home.path, draft);
-    this.#authority = (await signersAtHand(this.layout, "authority"))[0] ?? null;
     await makeFolder(this.home.node);
     createSqliteStore(this.home.state);
     this.store = openSqliteStore(this.home.state);
@@ -164,31 +126,25 @@ export class Site implements AsyncDisposable {
       intermediates: [issuer],
     });
     const logKey = coseKeyOf(this.logKey);
-    await using node = await NodeEnrollment.begin({ tpm: this.tpm.uri, logKey });
+    await using node = await NodeEnrollment.begin({ tpm: this.machine.uri, logKey });
     const pending = await enroller.challenge(node.request, new Date());
     const answer = await node.answer(pending.challenge);
     const iat = nowSeconds();
     const grant = { labels: ["workshop"], statusIndex: 0, iat, exp: iat + DAY, enrolled: null };
     const credential = await enroller.issue(pending, answer, grant);
-    this.#ueid = pending.ueid;
+    this.#authority = await DemoAuthority.open(this.layout, pending.ueid, POLICY);
     await writeAkFile(nodeFiles(this.home).ak, node.blob);
     await replaceFile(nodeFiles(this.home).credential, credential);
   }
 
   /** Makes the active policy anew, from the PCRs as they are, with IMA rules where there are any. */
   async capture(ima?: ImaRules): Promise<void> {
-    const pcrs = await this.#readPcrs();
+    const pcrs = await this.machine.readPcrs();
     const signers = await signersAtHand(this.layout, "policy");
     const request = { name: POLICY, pcrs: { sha256: pcrs }, ...(ima && { ima }) };
     const { digest } = await signPolicy(await this.domain(), request, signers, nowSeconds());
     const choice = { name: POLICY, digest };
     await activatePolicy(this.home.path, await this.publication(), choice, { replace: true });
-  }
-
-  async #readPcrs(): Promise<Map<number, Uint8Array[]>> {
-    await using tpm = await openTpm(this.tpm.uri);
-    const values = await pcrRead(tpm, [{ hash: TPM_ALG.SHA256, pcrs: BOOT_PCRS }]);
-    return new Map(values.map(({ pcr, value }) => [pcr, [value]]));
   }
 
   domain(): Promise<Domain> {
@@ -208,29 +164,9 @@ export class Site implements AsyncDisposable {
     return digest;
   }
 
-  /** The status index of the grant that was made last. */
-  get lastStatusIndex(): number {
-    return this.#statusIndex - 1;
-  }
-
-  /** One authority key where two must sign. */
-  get oneAuthority(): Signer {
-    if (this.#authority === null) throw new Error("the domain is not made yet");
+  get authority(): DemoAuthority {
+    if (this.#authority === null) throw new Error("the node is not enrolled yet");
     return this.#authority;
-  }
-
-  /** A grant of the class that asks for every authority key, and is marked in the log. */
-  async breakGlass(): Promise<GrantChange> {
-    const [first, ...rest] = await signersAtHand(this.layout, "authority");
-    if (first === undefined) throw new Error("authority keys are absent");
-    const { epoch } = (await this.domain()).snapshot.object.claims;
-    const governance = {
-      epoch,
-      keyset: "authority",
-      class: "break-glass",
-      ticket: "INC-7",
-    } as const;
-    return { claims: { governance }, signers: [first, ...rest] };
   }
 
   /** Puts a file where the folder of recorded cases stands: no user can write below it. */
@@ -268,49 +204,9 @@ export class Site implements AsyncDisposable {
   /** A grant for the demo's job on this node, with something about it changed. */
   async grant(change: GrantChange = {}): Promise<Uint8Array> {
     const prepared = await this.prepare();
-    const now = nowSeconds();
-    const { epoch } = (await this.domain()).snapshot.object.claims;
-    const governance = { epoch, keyset: "authority", class: "standard", ticket: null } as const;
-    const usual = this.#claims(prepared, change.uses ?? 1, now);
-    const claims = { ...usual, governance, ...change.claims };
+    const grant = await this.authority.grant(prepared, change);
     await prepared.close();
-    const authority = await signersAtHand(this.layout, "authority");
-    const [first, second] = authority;
-    if (first === undefined || second === undefined) throw new Error("authority keys are absent");
-    return signObject("grant", claims, change.signers ?? [first, second]);
-  }
-
-  #claims({ job }: PreparedJob, uses: number, now: number): Omit<Grant, "governance"> {
-    return {
-      iss: "authority@example.org",
-      sub: "operator@example.org",
-      domain: "example.org",
-      iat: now,
-      nbf: now,
-      exp: now + 3_600,
-      cti: new Uint8Array(randomBytes(16)),
-      cnf: { node: "executing" },
-      scope: {
-        image: job.executable,
-        argv: { form: "exact", values: job.argv },
-        cwd: job.cwd,
-        uid: job.uid,
-        gid: job.gid,
-        callers: [job.callerUid],
-        runtimeSeconds: 10,
-        uses,
-      },
-      policies: [POLICY],
-      maxDepth: 0,
-      policyValidation: {
-        digest: sha256(Buffer.from("demo")),
-        validator: "validator@example.org",
-        result: "pass",
-        time: now,
-      },
-      statusIndex: this.#statusIndex++,
-      audience: [this.#ueid],
-    };
+    return grant;
   }
 
   /** The files of the home as they are now, around these grants. */
@@ -331,9 +227,9 @@ export class Site implements AsyncDisposable {
     return {
       attest: async (request) => {
         const { unverifiedPolicies } = await gatherGovernance(this.layout, 1, names);
-        const { home, tpm } = this;
-        const files = { eventLog: join(this.home.path, "boot.log"), ima: null };
-        const source = tpmEvidence(home, tpm.uri, unverifiedPolicies, this.open(), files);
+        const { home, machine } = this;
+        const files = { eventLog: machine.eventLog, ima: null };
+        const source = tpmEvidence(home, machine.uri, unverifiedPolicies, this.open(), files);
         return source.attest(request);
       },
     };
@@ -393,7 +289,7 @@ export class Site implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.store?.close();
     await this.#plane?.[Symbol.asyncDispose]();
-    await this.tpm.stop();
+    await this.machine[Symbol.asyncDispose]();
     await rm(this.home.path, { recursive: true, force: true });
   }
 }
