@@ -23,6 +23,7 @@ export interface CaptureOptions extends SignerOptions {
   readonly events?: true;
   readonly ima?: true;
   readonly out?: string;
+  readonly forSigning?: string;
 }
 
 interface Source {
@@ -43,7 +44,7 @@ export async function captureDraft(
   options: CaptureOptions,
   name: string,
 ): Promise<void> {
-  if (options.signer !== undefined) {
+  if (options.signer !== undefined || options.forSigning !== undefined) {
     throw new UsageError("--events and --ima sign nothing: review the draft first.");
   }
   if (options.pcrs?.includes(PCR_IMA)) {

@@ -6,16 +6,24 @@ import type { Command } from "commander";
 import { nowSeconds } from "../clock.ts";
 import { BANK_NAMES } from "../core/banks.ts";
 import type { HashName } from "../core/index.ts";
-import { loadDomain } from "../domain/domain.ts";
-import { type PcrValues, policyQuorum, signPolicy } from "../domain/policies.ts";
+import { type Domain, loadDomain } from "../domain/domain.ts";
+import {
+  draftPolicy,
+  type PcrValues,
+  type PolicyRequest,
+  policyQuorum,
+  signPolicy,
+} from "../domain/policies.ts";
 import { activatePolicy } from "../domain/publication.ts";
+import { draftObject, parseDraft } from "../wire/draft.ts";
 import { type CaptureOptions, captureDraft } from "./capture-draft.ts";
+import { writeDraft } from "./draft-files.ts";
 import { UsageError } from "./error.ts";
 import { type Home, readConfig } from "./home.ts";
 import { tpmAddress } from "./machine.ts";
 import { FIRMWARE, readPcrs } from "./pcr-values.ts";
 import { hex, pairs } from "./print.ts";
-import { addSignerOption, publicationOf, signersOf } from "./publishing.ts";
+import { addSignerOption, FOR_SIGNING, publicationOf, signersOf } from "./publishing.ts";
 import type { Session } from "./session.ts";
 import { parseCount } from "./values.ts";
 import { defineVerb } from "./verb.ts";
@@ -54,27 +62,45 @@ async function capture(
 ): Promise<void> {
   if (options.events === true || options.ima === true) return captureDraft(session, options, name);
   if (options.out !== undefined) throw new UsageError("--out belongs to --events and --ima.");
+  const { forSigning, signer } = options;
+  if (forSigning !== undefined && signer !== undefined) {
+    throw new UsageError("--for-signing and --signer exclude each other.");
+  }
   const home = session.home();
   const domain = await loadDomain(home.path);
-  const signers = await signersOf(domain, "policy", policyQuorum(domain).keys, options);
+  // Keys that are absent are told before the TPM is asked.
+  const { keys } = policyQuorum(domain);
+  const signers = forSigning ? [] : await signersOf(domain, "policy", keys, options);
   const address = tpmAddress(readConfig(home), options.tpm);
   const values = await readPcrs(address, options.bank, options.pcrs ?? FIRMWARE);
   const pcrs: PcrValues = {
     [options.bank]: new Map([...values].map(([pcr, digest]) => [pcr, [digest]])),
   };
-  const signed = await signPolicy(domain, { name, pcrs }, signers, nowSeconds());
+  const request = { name, pcrs };
+  const made = forSigning
+    ? await proposePolicy(domain, request, forSigning)
+    : await signPolicy(domain, request, signers, nowSeconds());
   const rows = [...values].map(([pcr, digest]) => [`${options.bank}:${pcr}`, hex(digest)] as const);
   const zero = [...values].filter(([, digest]) => digest.every((byte) => byte === 0));
   const unused = zero.map(([pcr]) => pcr).join(", ");
-  const digest = hex(signed.digest);
-  session.tell(
-    { name, version: signed.version, digest, file: signed.file, pcrs: Object.fromEntries(rows) },
-    [
-      ...pairs([["policy", `${name}, version ${signed.version}`], ["digest", digest], ...rows]),
-      ...(unused === "" ? [] : [`note: nothing was measured into PCR ${unused}: it is all zeros.`]),
-      `next: portcullis policy activate ${name}`,
-    ],
-  );
+  const { version, file } = made;
+  const digest = hex(made.digest);
+  const shape = { name, version, digest, pcrs: Object.fromEntries(rows) };
+  session.tell(forSigning ? { ...shape, proposal: file } : { ...shape, file }, [
+    ...pairs([["policy", `${name}, version ${version}`], ["digest", digest], ...rows]),
+    ...(unused === "" ? [] : [`note: nothing was measured into PCR ${unused}: it is all zeros.`]),
+    forSigning
+      ? `next: portcullis governance show ${file}`
+      : `next: portcullis policy activate ${name}`,
+  ]);
+}
+
+/** Writes the policy as it would be signed, for `governance sign`. */
+async function proposePolicy(domain: Domain, request: PolicyRequest, out: string) {
+  const claims = await draftPolicy(domain, request, nowSeconds());
+  const bytes = draftObject("policy", claims);
+  const file = await writeDraft(out, bytes);
+  return { version: claims.version, digest: parseDraft(bytes).digest, file };
 }
 
 /** Signs PCR 0 to 7 of this machine as they are now, and makes that the active policy. */
@@ -106,12 +132,14 @@ export function registerCapture(family: Command): void {
     examples: [
       "portcullis policy capture base",
       "portcullis policy capture base --pcrs 0-7,9",
+      "portcullis policy capture base --for-signing base.draft",
       "portcullis policy capture base --events --out base.yaml",
       "portcullis policy capture base --events --ima --out base.yaml",
     ],
     notes: [
       CHOICE,
-      "JSON: {name, version, digest, file, pcrs: {bank:index: hex}}; with --events or --ima {name, document, file}",
+      "JSON: {name, version, digest, file, pcrs: {bank:index: hex}}; with --for-signing proposal " +
+        "instead of file; with --events or --ima {name, document, file}",
     ],
     setup: (command) =>
       addSignerOption(command, "policy")
@@ -123,6 +151,7 @@ export function registerCapture(family: Command): void {
           "PCR indexes such as 0-7,10; never 16 or 23 (default: 0-7; with --events what it covers)",
           pcrList,
         )
+        .option("--for-signing <file>", FOR_SIGNING)
         .option("--events", "a draft of rules over the boot event log, instead of PCR values")
         .option("--ima", "a draft with an allowlist of what IMA measured since the boot")
         .option("--out <file>", "where the draft goes, instead of standard output"),

@@ -10,6 +10,7 @@ import { requireAnchored, StateRollback } from "../gate/anchor.ts";
 import { EXIT } from "../gate/exit-codes.ts";
 import { prepareJob } from "../gate/job.ts";
 import { launch } from "../gate/launch.ts";
+import { LIMITS } from "../limits.ts";
 import { requirePrivate } from "../private.ts";
 import { openSqliteStore } from "../store/sqlite.ts";
 import { openTpm, pcrBanks, readClock, TPM_ALG } from "../tpm/index.ts";
@@ -75,6 +76,11 @@ const CHECKS: readonly Check[] = [
     next: "Renew it with `portcullis snapshot renew`, or fetch the newest.",
     look: lookAtGovernance,
   },
+  {
+    name: "charters",
+    next: "Pin one that leads to the last, by your word: `portcullis governance pin`.",
+    look: lookAtCharters,
+  },
   { name: "log key", next: "Restore node/log.pem from a backup.", look: lookAtLogKey },
   {
     name: "TPM",
@@ -125,6 +131,25 @@ async function lookAtGovernance(home: Home): Promise<string | Complaint> {
   if (left <= 0) return new Complaint(`snapshot ${version} expired ${span(left)} ago`);
   if (freeze !== "none") return new Complaint(`frozen (${freeze})`);
   return `snapshot ${version}, ${span(left)} left`;
+}
+
+/** The way from the pinned charter to the one in force: the core follows no other. */
+async function lookAtCharters(home: Home): Promise<string | Complaint> {
+  const { charters, charter } = await loadDomain(home.path);
+  const store = openSqliteStore(home.state);
+  const floors = await store.floors().finally(() => store.close());
+  if (floors === null) return new Complaint("no charter is pinned");
+  const inForce = charter.object.claims.number;
+  const told = `${floors.charterNumber} pinned, ${inForce} in force`;
+  const way = charters.filter(({ object }) => object.claims.number >= floors.charterNumber);
+  if (way.length > LIMITS.charters) {
+    return new Complaint(`${told}: this gate follows at most ${LIMITS.charters - 1} rotations`);
+  }
+  const expired = way.find(({ object }) => object.claims.exp <= nowSeconds());
+  if (expired !== undefined) {
+    return new Complaint(`${told}: charter ${expired.object.claims.number} has expired`);
+  }
+  return told;
 }
 
 function lookAtLogKey(home: Home): string {

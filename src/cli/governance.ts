@@ -1,5 +1,5 @@
 /**
- * `portcullis governance propose | show | sign | publish`: the next charter, and what k of n keys
+ * `portcullis governance propose | show | sign | publish | pin`: the next charter, and what k of n keys
  * sign where the keys lie apart. A signer sees all that it signs, and names the digest that it saw.
  */
 import type { Command } from "commander";
@@ -25,6 +25,7 @@ import { readDrafts, readLists, readUnder, writeDraft } from "./draft-files.ts";
 import { textOf } from "./draft-text.ts";
 import { UsageError } from "./error.ts";
 import { readInput } from "./input-file.ts";
+import { registerPin } from "./pin.ts";
 import { hex, type Json, oneLine, pairs } from "./print.ts";
 import type { Session } from "./session.ts";
 import { collect, parseHex } from "./values.ts";
@@ -293,6 +294,7 @@ export function register(program: Command): void {
     run: propose,
   });
   registerShowing(family);
+  registerPin(family);
   defineVerb<PublishOptions>(family, {
     name: "publish",
     summary: "put the signatures together, have the core judge, and publish",

@@ -73,3 +73,18 @@ test("what an agent hands on runs, twice at most however many links it signs, un
   const told = await place.run(["lineage", "verify", "first.grant", "--json"]);
   expect(JSON.parse(told.out).codes[0].code).toBe("revocation.ancestor");
 });
+
+test("what was captured here is signed elsewhere", async () => {
+  const capture = ["policy", "capture", "apart", "--tpm", tpms.machine.uri];
+  const draft = ["--for-signing", place.file("apart.draft")];
+  const proposed = await place.json<{ digest: string; pcrs: object }>([...capture, ...draft]);
+  expect(Object.keys(proposed.pcrs)).toContain("sha256:7");
+  const both = await place.run([...capture, ...draft, "--signer", "x.pem"]);
+  expect(both.err).toContain("--for-signing and --signer exclude each other");
+  const key = `${place.home}/keys/policy-1.pem`;
+  const sign = ["sign", "apart.draft", "--digest", proposed.digest, "--key", key];
+  await place.json(["governance", ...sign, "--out", "apart.part"]);
+  await place.json(["governance", "publish", "apart.part"]);
+  const shown = await place.json<{ policies: { digest: string }[] }>(["policy", "show", "apart"]);
+  expect(shown.policies).toMatchObject([{ digest: proposed.digest, active: false }]);
+});

@@ -1,18 +1,16 @@
 /** `portcullis` as a process of its own, in a home of its own. */
 import { execFile } from "node:child_process";
-import { mkdtempSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { tmpdir, userInfo } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll } from "vitest";
 
 export const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
 const main = join(root, "src/cli/main.ts");
 
 // Each process would strip the types of the same sources again, which takes two thirds of its time.
-const compileCache = mkdtempSync(join(tmpdir(), "portcullis-cli-cache-"));
-afterAll(() => rm(compileCache, { recursive: true, force: true }));
+// Node names what it keeps by what it was made of, so that it serves all files, and other runs.
+const compileCache = join(tmpdir(), `portcullis-compile-cache-${userInfo().uid}`);
 
 export interface Ran {
   readonly code: number | null;
