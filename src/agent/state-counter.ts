@@ -94,13 +94,30 @@ export async function certifyCounter(
   const index = await find(tpm, place);
   const nonce = new Uint8Array(randomBytes(32));
   const range = { offset: 0, bytes: COUNTER_BYTES };
-  const { attest, signature } = await nvCertify(tpm, ak, index, nonce, range);
+  return certifiedCounter(
+    ak.public,
+    place.name,
+    nonce,
+    await nvCertify(tpm, ak, index, nonce, range),
+  );
+}
+
+/**
+ * The value in a certification of the counter with this Name, by this key, for this nonce.
+ * @throws EvidenceError `agent.counter` for anything else.
+ */
+export function certifiedCounter(
+  ak: TPMT_PUBLIC,
+  name: Uint8Array,
+  nonce: Uint8Array,
+  { attest, signature }: { readonly attest: Uint8Array; readonly signature: Uint8Array },
+): bigint {
   const { attested, extraData } = parseAttest(attest);
   const genuine =
-    verifyTpmSignature(ak.public, attest, signature) &&
+    verifyTpmSignature(ak, attest, signature) &&
     equalBytes(extraData, nonce) &&
     attested.type === "nv" &&
-    equalBytes(attested.indexName, place.name) &&
+    equalBytes(attested.indexName, name) &&
     attested.offset === 0 &&
     attested.nvContents.length === COUNTER_BYTES;
   if (!genuine) {
