@@ -6,22 +6,25 @@ import { type Command, Option } from "commander";
 import type { Appraisal, Quote } from "../core/appraise.ts";
 import { BANK_NAMES, type Pcrs } from "../core/banks.ts";
 import { CODES } from "../core/codes.ts";
-import { loadCore } from "../core/load.ts";
+import { type Core, loadCore } from "../core/load.ts";
 import type { HashName } from "../core/signature.ts";
 import { EXIT } from "../gate/exit-codes.ts";
 import { LIMITS } from "../limits.ts";
 import { parseCose } from "../wire/cose.ts";
-import { kindOf } from "../wire/objects.ts";
+import { kindOf, parseSigned, type ReferencePolicy } from "../wire/objects.ts";
 import { UsageError } from "./error.ts";
 import { pcrLines, pcrShape } from "./eventlog.ts";
 import { readInput } from "./input-file.ts";
-import { pairs } from "./print.ts";
+import { explained } from "./policy-trial.ts";
+import { pairs, reasonLines } from "./print.ts";
 import {
   isTpmSignature,
   readPcrFile,
+  readPcrList,
   readPublicFile,
   readSignatureFile,
   type SchemeName,
+  type Selection,
   schemeOf,
   signedSelection,
   withoutSize,
@@ -36,7 +39,10 @@ export interface CheckquoteOptions {
   readonly pcrs?: string;
   readonly pcr?: string;
   readonly qualification: string;
-  readonly hashAlgorithm: HashName;
+  /** Of a key in PEM: sha256 where absent. */
+  readonly hashAlgorithm?: HashName;
+  /** What must be quoted, and the order of values that stand one behind another. */
+  readonly pcrList?: Selection;
   readonly scheme?: SchemeName;
   readonly policy?: string;
   readonly eventlog?: string;
@@ -57,25 +63,47 @@ async function qualification(text: string): Promise<Uint8Array> {
   );
 }
 
-async function policyPayload(path: string): Promise<Uint8Array> {
-  const message = parseCose(await readInput(path, LIMITS.policyBytes + LIMITS.payloadBytes));
-  const kind = kindOf(message);
-  if (kind !== "policy") throw new UsageError(`--policy: ${path} holds ${kind ?? "no policy"}.`);
-  return message.payload;
+async function policyFile(path: string): Promise<Uint8Array> {
+  const bytes = await readInput(path, LIMITS.policyBytes + LIMITS.payloadBytes);
+  let kind: string | null;
+  try {
+    kind = kindOf(parseCose(bytes));
+  } catch (cause) {
+    throw new UsageError(`--policy: ${path} is no signed object.`, { cause });
+  }
+  if (kind === "policy") return bytes;
+  throw new UsageError(`--policy: ${path} holds ${kind ?? "no policy"}.`);
 }
 
-/** Without a policy the quote is only asked whether it holds: what it says is accepted. */
-function asQuoted(selection: ReturnType<typeof signedSelection>, pcrs: Pcrs): Quote["policy"] {
+/**
+ * Without a policy the quote is only asked whether it holds: what it says is accepted. What was
+ * asked for and is not quoted has no value that could be.
+ */
+function asQuoted(signed: Selection, asked: Selection, pcrs: Pcrs): Quote["policy"] {
   const rules: { [bank in HashName]?: { [index: number]: Uint8Array[] } } = {};
-  for (const [bank, index] of selection) {
+  for (const [bank, index] of [...signed, ...asked]) {
+    if (UNTRUSTED.includes(index)) continue;
     const value = pcrs[bank]?.[index];
-    if (value === undefined || UNTRUSTED.includes(index)) continue;
-    rules[bank] = { ...rules[bank], [index]: [value] };
+    rules[bank] = { ...rules[bank], [index]: value === undefined ? [] : [value] };
   }
   return { pcrs: rules };
 }
 
-async function quoteOf(options: CheckquoteOptions): Promise<{ quote: Quote; unchecked: string[] }> {
+/** A TPM signs with the hash of the key's own scheme: another that is stated is a mistake. */
+function requireHash(area: Uint8Array, stated: HashName | undefined): void {
+  const own = schemeOf(area)?.hash ?? stated;
+  if (stated === undefined || own === stated) return;
+  throw new UsageError(`--hash-algorithm: the key signs with ${own}, not with ${stated}.`);
+}
+
+interface Read {
+  readonly quote: Quote;
+  readonly unchecked: readonly string[];
+  /** The signed policy, where one is named. */
+  readonly policy: Uint8Array | null;
+}
+
+async function quoteOf(options: CheckquoteOptions): Promise<Read> {
   const pcrFile = options.pcrs ?? options.pcr;
   if (pcrFile === undefined) throw new UsageError("--pcrs: name the file with the quoted values.");
   const [publicBytes, message, signature, values] = await Promise.all(
@@ -84,41 +112,60 @@ async function quoteOf(options: CheckquoteOptions): Promise<{ quote: Quote; unch
     ),
   );
   if (!publicBytes || !message || !signature || !values) throw new RangeError("four files");
-  const key = readPublicFile(publicBytes, options.hashAlgorithm, options.scheme);
+  const { hashAlgorithm = "sha256", pcrList = [] } = options;
+  const key = readPublicFile(publicBytes, hashAlgorithm, options.scheme);
+  requireHash(key.area, options.hashAlgorithm);
   const attest = withoutSize(message);
   const selection = signedSelection(attest);
-  const pcrs = readPcrFile(values, selection);
+  const pcrs = readPcrFile(values, pcrList.length > 0 ? pcrList : selection);
   const bare = options.scheme !== undefined && !isTpmSignature(signature);
+  const policy = options.policy === undefined ? null : await policyFile(options.policy);
   const quote: Quote = {
     publicArea: key.area,
     attest,
     signature: readSignatureFile(signature, bare ? schemeOf(key.area) : null),
     pcrs,
     qualifyingData: await qualification(options.qualification),
-    policy: options.policy ? await policyPayload(options.policy) : asQuoted(selection, pcrs),
+    policy: policy === null ? asQuoted(selection, pcrList, pcrs) : parseCose(policy).payload,
     ...(options.eventlog && { eventLog: await readInput(options.eventlog, LIMITS.eventLogBytes) }),
     ...(options.ima && { ima: await readInput(options.ima, LIMITS.imaBytes) }),
   };
   const unchecked = [
     ...(key.attributesKnown ? [] : ["attributes"]),
-    ...(options.policy === undefined ? ["policy"] : ["policy.signatures"]),
+    ...(policy === null ? ["policy"] : ["policy.signatures"]),
   ];
-  return { quote, unchecked };
+  return { quote, unchecked, policy };
 }
 
-function linesOf({ ok, codes }: Appraisal, unchecked: readonly string[], pcrs: Pcrs): string[] {
+/** Which PCR, event or file does not hold, as far as the files tell. */
+function reasonsOf(core: Core, { quote, policy }: Read, appraisal: Appraisal): string[] {
+  const { pcrs, eventLog = null, ima = null } = quote;
+  const shown = { pcrs, eventLog, ima, imaPrefix: null };
+  let claims: ReferencePolicy | null = null;
+  try {
+    claims = policy === null ? null : parseSigned("policy", policy).claims;
+  } catch {
+    // Malformed: the core says so.
+    return [];
+  }
+  return explained(core, claims, shown, appraisal);
+}
+
+function linesOf({ appraisal, unchecked, reasons, pcrs }: CheckedQuote): string[] {
+  const { ok, codes } = appraisal;
   return [
     ...pairs([
       ["quote", ok ? "holds" : "does not hold"],
       ["unchecked", unchecked.join(", ")],
     ]),
     ...codes.flatMap((code) => [`${code}: ${CODES[code].why}`]),
+    ...reasonLines(reasons),
     ...(ok ? ["pcrs:", ...pcrLines(pcrs).map((line) => `  ${line}`)] : []),
   ];
 }
 
 /** The values that the signature covers; others in the file do not exist. */
-function quotedValues(selection: ReturnType<typeof signedSelection>, pcrs: Pcrs): Pcrs {
+function quotedValues(selection: Selection, pcrs: Pcrs): Pcrs {
   const quoted: { [bank in HashName]?: { [index: number]: Uint8Array } } = {};
   for (const [bank, index] of selection) {
     const value = pcrs[bank]?.[index];
@@ -131,25 +178,28 @@ function quotedValues(selection: ReturnType<typeof signedSelection>, pcrs: Pcrs)
 export interface CheckedQuote {
   readonly appraisal: Appraisal;
   readonly unchecked: readonly string[];
+  readonly reasons: readonly string[];
   /** The values that the signature covers; none where the quote does not hold. */
   readonly pcrs: Pcrs;
 }
 
 /** Appraises the quote of these files. Throws UsageError for a file that is not what it should be. */
 export async function checkFiles(options: CheckquoteOptions): Promise<CheckedQuote> {
-  const { quote, unchecked } = await quoteOf(options);
-  const appraisal = (await loadCore()).appraiseQuote(quote);
+  const read = await quoteOf(options);
+  const { quote } = read;
+  const core = await loadCore();
+  const appraisal = core.appraiseQuote(quote);
   const pcrs = appraisal.ok ? quotedValues(signedSelection(quote.attest), quote.pcrs) : {};
-  return { appraisal, unchecked: [...unchecked, ...appraisal.unchecked], pcrs };
+  const unchecked = [...read.unchecked, ...appraisal.unchecked];
+  return { appraisal, unchecked, reasons: reasonsOf(core, read, appraisal), pcrs };
 }
 
 async function checkquote(session: Session, options: CheckquoteOptions): Promise<number> {
-  const { appraisal, unchecked, pcrs } = await checkFiles(options);
+  const checked = await checkFiles(options);
+  const { appraisal, unchecked, reasons, pcrs } = checked;
   const { ok, code, codes } = appraisal;
-  session.tell(
-    { ok, code, codes: [...codes], unchecked: [...unchecked], pcrs: pcrShape(pcrs) },
-    linesOf(appraisal, unchecked, pcrs),
-  );
+  const lists = { codes: [...codes], unchecked: [...unchecked], reasons: [...reasons] };
+  session.tell({ ok, code, ...lists, pcrs: pcrShape(pcrs) }, linesOf(checked));
   return ok ? 0 : EXIT.denied;
 }
 
@@ -166,8 +216,10 @@ export function register(program: Command): void {
         "--qualification, by a key that is not restricted, or of any other type does not hold.",
       "A key in PEM says nothing of its attributes (unchecked: attributes), nor of its scheme: give --scheme where " +
         "it is not RSASSA or ECDSA. Without --policy any PCR values are accepted (unchecked: policy).",
+      "Unlike tpm2_checkquote it needs --qualification and --pcrs. --pcr-list must be quoted, and tells the " +
+        "order of values that stand one behind another; -F is ignored, as there.",
       "Exit code 0 if the quote holds, 77 if not, 64 if a file cannot be read as what it should be.",
-      "JSON: {ok, code, codes, unchecked, pcrs: {bank: {index: hex}}}",
+      "JSON: {ok, code, codes, unchecked, reasons, pcrs: {bank: {index: hex}}}",
     ],
     setup: (command) =>
       command
@@ -178,9 +230,18 @@ export function register(program: Command): void {
         .addOption(new Option("--pcr <file>", "as --pcrs").hideHelp())
         .requiredOption("-q, --qualification <hex or file>", "what the quote must answer")
         .addOption(
-          new Option("-g, --hash-algorithm <hash>", "of a key in PEM")
-            .choices(BANK_NAMES)
-            .default("sha256"),
+          new Option(
+            "-l, --pcr-list <banks>",
+            "what must be quoted, such as sha256:0,1,7+sha1:all",
+          ).argParser((text) => readPcrList(text)),
+        )
+        .addOption(
+          new Option("-g, --hash-algorithm <hash>", "of a key in PEM (default: sha256)").choices(
+            BANK_NAMES,
+          ),
+        )
+        .addOption(
+          new Option("-F, --format <format>", "ignored, as tpm2_checkquote does").hideHelp(),
         )
         .addOption(
           new Option("--scheme <scheme>", "of a key in PEM, or of a bare signature").choices([

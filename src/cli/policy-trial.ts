@@ -1,7 +1,7 @@
 /**
  * What a policy would say of recorded evidence. The core judges; this names what it found.
  */
-import type { Code, Core, HashName, Pcrs } from "../core/index.ts";
+import type { Appraisal, Code, Core, HashName, Pcrs } from "../core/index.ts";
 import { LIMITS } from "../limits.ts";
 import { parseAttest } from "../tpm/structures/attest.ts";
 import { encodePayload, parsePlain, parseSigned, type ReferencePolicy } from "../wire/objects.ts";
@@ -26,6 +26,9 @@ export interface Evidence {
   readonly firmwareVersion: bigint;
   readonly extraData: Uint8Array;
 }
+
+/** What a reason may be found in. */
+export type Shown = Pick<Evidence, "pcrs" | "eventLog" | "ima" | "imaPrefix">;
 
 export interface Trial {
   readonly codes: readonly Code[];
@@ -105,31 +108,81 @@ export function tryPolicy(core: Core, policy: ReferencePolicy, evidence: Evidenc
   });
   const old = firmwareVersionMin !== undefined && firmwareVersion < firmwareVersionMin;
   const codes = [...appraisal.codes, ...(old ? ["environment.firmware-rollback" as const] : [])];
-  if (codes.length === 0) return { codes, reasons: [] };
-  const reasons = reasonsOf(core, policy, evidence);
-  const denied = deniedEntry(core, evidence, appraisal.deniedImaEntry ?? null);
-  return { codes, reasons: denied === null ? reasons : [...reasons, denied] };
+  return { codes, reasons: explained(core, policy, evidence, { ...appraisal, codes }) };
 }
 
-/** The entry that the core denies, as the list has it. */
-function deniedEntry(
+type Found = Pick<Appraisal, "codes" | "deniedImaEntry">;
+
+/** What exactly was found, as far as evidence and policy tell: for people, it decides nothing. */
+export function explained(
   core: Core,
-  { ima, imaPrefix }: Pick<Evidence, "ima" | "imaPrefix">,
-  index: number | null,
-): string | null {
-  if (ima === null || index === null) return null;
-  const { list = [] } = core.replayIma(ima, { bank: "sha256", withEntries: true });
-  const entry = list[index - (imaPrefix?.entries ?? 0)];
-  return `IMA entry ${index}: not allowed: ${entry === undefined ? "unknown" : entryText(entry)}`;
+  policy: ReferencePolicy | null,
+  evidence: Shown,
+  { codes, deniedImaEntry = null }: Found,
+): string[] {
+  if (codes.length === 0) return [];
+  const has = (...of: readonly Code[]): boolean => of.some((code) => codes.includes(code));
+  const reasons = policy === null ? [] : valueReasons(policy, evidence);
+  const { eventLog, ima } = evidence;
+  if (eventLog !== null && has("environment.eventlog-missing", "environment.eventlog-mismatch")) {
+    reasons.push(...replayReasons(core, eventLog, evidence.pcrs));
+  } else if (eventLog !== null && policy?.eventLog !== undefined) {
+    reasons.push(...eventReasons(core, policy.eventLog, eventLog));
+  }
+  if (ima !== null && (deniedImaEntry !== null || has("environment.ima-violation"))) {
+    reasons.push(...entryReasons(core, evidence, ima, deniedImaEntry));
+  }
+  return reasons;
 }
 
-function reasonsOf(core: Core, policy: ReferencePolicy, evidence: Evidence): string[] {
+/** The entry that the core denies, and the first violation, as the list has them. */
+function entryReasons(
+  core: Core,
+  { imaPrefix }: Shown,
+  ima: Uint8Array,
+  denied: number | null,
+): string[] {
+  const { list = [] } = core.replayIma(ima, { bank: "sha256", withEntries: true });
+  const before = imaPrefix?.entries ?? 0;
+  const named = denied === null ? undefined : list[denied - before];
+  const violation = list.find((entry) => entry.violation);
+  return [
+    ...(named ? [`IMA entry ${denied}: not allowed: ${entryText(named)}`] : []),
+    ...(denied === null && violation
+      ? [`IMA entry ${violation.index + before}: a violation: ${entryText(violation)}`]
+      : []),
+  ];
+}
+
+/** PCRs that the log does not explain; IMA's and those that any program resets apart. */
+const UNEXPLAINED = [10, 16, 23];
+
+function replayReasons(core: Core, log: Uint8Array, pcrs: Pcrs): string[] {
+  const replay = core.replayEventLog(log);
+  return BANKS.flatMap((bank) =>
+    Object.entries(pcrs[bank] ?? {}).flatMap(([pcr, value]) => {
+      if (UNEXPLAINED.includes(Number(pcr))) return [];
+      const expected = replay.pcrs[bank]?.[Number(pcr)];
+      const place = `${bank} PCR ${pcr}`;
+      if (expected !== undefined) {
+        return same(value, expected)
+          ? []
+          : [`${place}: the boot event log replays to another value`];
+      }
+      const fill = Number(pcr) >= 17 && Number(pcr) <= 22 ? 0xff : 0;
+      if (value.every((byte) => byte === fill)) return [];
+      return [`${place}: extended, and the boot event log has no event of it`];
+    }),
+  );
+}
+
+function valueReasons(policy: ReferencePolicy, evidence: Shown): string[] {
   const reasons: string[] = [];
   for (const bank of BANKS) {
     for (const [pcr, allowed] of policy.pcrs?.[bank] ?? []) {
       const value = evidence.pcrs[bank]?.[pcr];
       if (value === undefined) reasons.push(`${bank} PCR ${pcr} was not quoted`);
-      else if (!allowed.some((one) => Buffer.compare(one, value) === 0)) {
+      else if (!allowed.some((one) => same(one, value))) {
         reasons.push(`${bank} PCR ${pcr} is ${hex(value)}`);
       }
     }
@@ -138,9 +191,6 @@ function reasonsOf(core: Core, policy: ReferencePolicy, evidence: Evidence): str
         reasons.push(`${bank} PCR ${pcr} was not quoted`);
       }
     }
-  }
-  if (policy.eventLog !== undefined && evidence.eventLog !== null) {
-    reasons.push(...eventReasons(core, policy.eventLog, evidence.eventLog));
   }
   return reasons;
 }

@@ -149,7 +149,35 @@ export function readSignatureFile(bytes: Uint8Array, bare: StatedScheme | null):
   return Uint8Array.of(...head, ...sized(r), ...sized(s));
 }
 
-type Selection = readonly (readonly [HashName, number])[];
+/** PCRs by bank and index, in an order. */
+export type Selection = readonly (readonly [HashName, number])[];
+
+/**
+ * What tpm2-tools take for `--pcr-list`: `sha256:0,1,2+sha1:all`. A TPM lists the PCRs of a bank in
+ * ascending order, and so do its tools.
+ */
+export function readPcrList(text: string): Selection {
+  const banks = text.split("+").map((part): [HashName, number[]] => {
+    const [name = "", list = "", ...rest] = part.split(":");
+    const bank = BANK_NAMES.find((one) => one === name);
+    const indexes = list === "all" ? [...Array(PCRS).keys()] : list.split(",").map(pcrOf);
+    if (bank !== undefined && rest.length === 0) return [bank, [...new Set(indexes)]];
+    throw new UsageError(
+      `--pcr-list: "${part}" is no bank with PCRs: write sha256:0,1,7+sha1:all.`,
+    );
+  });
+  if (new Set(banks.map(([bank]) => bank)).size < banks.length) {
+    throw new UsageError("--pcr-list: a bank stands twice.");
+  }
+  return banks.flatMap(([bank, pcrs]) =>
+    pcrs.sort((a, b) => a - b).map((pcr) => [bank, pcr] as const),
+  );
+}
+
+function pcrOf(text: string): number {
+  if (/^(\d|1\d|2[0-3])$/.test(text)) return Number(text);
+  throw new UsageError(`--pcr-list: "${text}" is no PCR from 0 to 23.`);
+}
 
 /** The PCRs that the signed selection names, in its order; none where it cannot be read. */
 export function signedSelection(attest: Uint8Array): Selection {

@@ -3,21 +3,27 @@
  * two differ, the other accepts what no verifier should.
  */
 import { execFile } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { isAbsolute } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { payloadOf, type Rules } from "../../scripts/corpus/case.ts";
 import { type CheckedQuote, type CheckquoteOptions, checkFiles } from "../../src/cli/checkquote.ts";
 import { UsageError } from "../../src/cli/error.ts";
 import { pcrShape } from "../../src/cli/eventlog.ts";
+import { readPcrList } from "../../src/cli/quote-file.ts";
 import { openTpm } from "../../src/tpm/open.ts";
+import { signPayload } from "../../src/wire/objects.ts";
 import { concat, u8 } from "../support/ak.ts";
+import { testSigner } from "../support/keys.ts";
 import { describeVectors } from "../support/vectors.ts";
 import { Place } from "./cli-support.ts";
 import { softwareTpm } from "./tpm-support.ts";
 
 const exec = promisify(execFile);
 const NONCE = "0123456789abcdef0123456789abcdef";
+const FEW = "sha256:0,1,2+sha384:0";
 const tpms = softwareTpm();
 let place: Place;
 
@@ -31,6 +37,7 @@ const flushed = () => tool("tpm2_flushcontext", "-t");
 beforeAll(async () => {
   place = await Place.make();
   await (await openTpm(tpms.machine.uri)).close();
+  await tool("tpm2_pcrextend", `0:sha256=${"aa".repeat(32)},sha384=${"bb".repeat(48)}`);
   for (const [kind, scheme] of [
     ["ecc", "ecdsa"],
     ["rsa", "rsassa"],
@@ -69,6 +76,10 @@ beforeAll(async () => {
     "none.sig",
   );
   await flushed();
+  const few = ["-l", FEW, "-q", NONCE, "-g", "sha256", "-m", "few.msg", "-s", "few.sig"];
+  await tool("tpm2_quote", "-c", "ecc.ctx", ...few);
+  await flushed();
+  await tool("tpm2_pcrread", FEW, "-o", "few.bin");
   await tool("tpm2_pcrread", "sha256:0,1,2,3,4,5,6,7+sha384:0", "-o", "pcrs.bin");
 });
 afterAll(() => place.remove());
@@ -95,7 +106,6 @@ const options = (kind: string, files: Files, more: Partial<CheckquoteOptions> = 
     signature: at(files.signature ?? `${kind}.sig`),
     pcrs: at(files.pcrs ?? `${kind}.pcrs`),
     qualification: /^[0-9a-f]+$/.test(nonce) ? nonce : at(nonce),
-    hashAlgorithm: "sha256",
     ...more,
   } as const;
 };
@@ -109,8 +119,12 @@ async function codeOf(checked: Promise<CheckedQuote>): Promise<string> {
 }
 
 /** Whether tpm2_checkquote accepts it. It takes keys in PEM or its own form. */
-async function theirs(kind: string, files: Files = {}): Promise<boolean> {
-  const done = tool("tpm2_checkquote", ...words(kind, files), "-g", "sha256");
+async function theirs(
+  kind: string,
+  files: Files = {},
+  more: readonly string[] = [],
+): Promise<boolean> {
+  const done = tool("tpm2_checkquote", ...words(kind, files), "-g", "sha256", ...more);
   return done.then(
     () => true,
     () => false,
@@ -262,6 +276,139 @@ describe("what is not compared does not hold", () => {
       });
       expect(["usage", "environment.quote-digest"], `${length} bytes`).toContain(code);
     }
+  });
+});
+
+describe("--pcr-list", () => {
+  const both = "sha256:0,1,2,3,4,5,6,7+sha384:0";
+  const listed = (list: string, files: Files = {}) =>
+    ours("ecc", files, { pcrList: readPcrList(list) });
+
+  test("is what must be quoted: all of it, for both", async () => {
+    for (const list of [both, "sha384:0+sha256:7,6,5,4,3,2,1,0"]) {
+      expect(await codeOf(listed(list)), list).toBe("holds");
+    }
+    for (const list of ["sha256:0,1,2,3,4,5,6,7,9", `${both}+sha512:0`, "sha1:all"]) {
+      expect(await codeOf(listed(list)), list).toBe("environment.pcr-uncovered");
+    }
+  });
+
+  test("tells the order of values that stand one behind another, which is the signed one", async () => {
+    expect(await codeOf(listed(both, { pcrs: "pcrs.bin", public: "ecc.pem" }))).toBe("holds");
+    // tpm2_checkquote 5.4 reads no more than eight values of such a file.
+    const few = { message: "few.msg", signature: "few.sig", pcrs: "few.bin", public: "ecc.pem" };
+    for (const [list, code] of [
+      [FEW, "holds"],
+      ["sha384:0+sha256:0,1,2", "environment.quote-digest"],
+    ] as const) {
+      expect(await codeOf(listed(list, few)), list).toBe(code);
+      // It hashes the file as it stands, and names its bytes by a list that was not signed.
+      expect(await theirs("ecc", few, ["-l", list]), list).toBe(true);
+    }
+  });
+
+  test.each([
+    "",
+    "sha256",
+    "sha256:",
+    "sha256:24",
+    "sha256:0:1",
+    "md5:0",
+    "sha256:0+sha256:1",
+    "all",
+  ])('"%s" is none', (list) => expect(() => readPcrList(list)).toThrow(UsageError));
+
+  test("every PCR of a bank is `all`", () => {
+    expect(readPcrList("sha1:all")).toHaveLength(24);
+    expect(readPcrList("sha256:7,0,7")).toEqual([
+      ["sha256", 0],
+      ["sha256", 7],
+    ]);
+  });
+});
+
+test("a hash that is not the key's own is refused: what would be signed with it is not this", async () => {
+  await expect(ours("ecc", {}, { hashAlgorithm: "sha384" })).rejects.toThrow(/signs with sha256/);
+  expect(await codeOf(ours("ecc", {}, { hashAlgorithm: "sha256" }))).toBe("holds");
+  expect(await codeOf(ours("ecc", { public: "ecc.pem" }, { hashAlgorithm: "sha384" }))).toBe(
+    "environment.quote-scheme",
+  );
+});
+
+interface LogCase {
+  readonly name: string;
+  readonly publicArea: string;
+  readonly attest: string;
+  readonly signature: string;
+  readonly qualifyingData: string;
+  readonly pcrs: object;
+  readonly policy: Rules & { readonly pcrs: Readonly<Record<string, Record<string, string[]>>> };
+  readonly eventLog?: string;
+  readonly ima?: string;
+  readonly imaPrefix?: object;
+  readonly expected: { readonly codes: readonly string[] };
+}
+
+describe("--eventlog, --ima and --policy", () => {
+  const all = readdirSync("corpus/cases")
+    .map((file) => JSON.parse(readFileSync(`corpus/cases/${file}`, "utf8")) as LogCase)
+    .filter(({ eventLog, ima, imaPrefix }) => (eventLog ?? ima) !== undefined && !imaPrefix);
+  /** One of each denial, with logs and with rules; the whole corpus is judged elsewhere. */
+  const kindOf = ({ policy, expected }: LogCase): string =>
+    [...expected.codes, ...Object.keys(policy)].join();
+  const cases = [...new Map(all.map((one) => [kindOf(one), one])).values()];
+  const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, "hex"));
+
+  test("are judged as the corpus says", async () => {
+    expect(cases.length).toBeGreaterThan(20);
+    const signer = testSigner("a policy key");
+    for (const one of cases) {
+      const { pcrs, ...rules } = one.policy;
+      const allowed = Object.entries(pcrs).map(([bank, values]) => {
+        const rows = Object.entries(values).map(([pcr, list]) => [pcr, list.map(bytes)] as const);
+        return [bank, Object.fromEntries(rows)] as const;
+      });
+      const payload = payloadOf({ pcrs: Object.fromEntries(allowed) }, rules);
+      const ruled = Object.keys(rules).length > 0;
+      const file = async (name: string, content: string | Uint8Array | undefined) =>
+        content === undefined ? undefined : await place.write(`${one.name}.${name}`, content);
+      const logs = {
+        eventlog: await file("log", one.eventLog === undefined ? undefined : bytes(one.eventLog)),
+        ima: await file("ima", one.ima === undefined ? undefined : bytes(one.ima)),
+        policy: await file(
+          "policy",
+          ruled ? await signPayload("policy", payload, [signer]) : undefined,
+        ),
+      };
+      const given = Object.entries(logs).filter(([, path]) => path !== undefined);
+      const { appraisal } = await checkFiles({
+        public: await place.write("case.pub", bytes(one.publicArea)),
+        message: await place.write("case.msg", bytes(one.attest)),
+        signature: await place.write("case.sig", bytes(one.signature)),
+        pcrs: await place.write("case.pcrs", JSON.stringify(one.pcrs)),
+        qualification: one.qualifyingData,
+        ...Object.fromEntries(given),
+      });
+      expect(appraisal.codes, one.name).toEqual(one.expected.codes);
+    }
+  });
+
+  test("by the verb, which names the file or event that is not allowed", async () => {
+    const one = cases.find(({ expected }) => expected.codes.includes("environment.ima-file"));
+    if (one === undefined) throw new Error("the corpus has no such case");
+    await place.write("case.pub", bytes(one.publicArea));
+    await place.write("case.msg", bytes(one.attest));
+    await place.write("case.sig", bytes(one.signature));
+    await place.write("case.pcrs", JSON.stringify(one.pcrs));
+    const words = ["-u", "case.pub", "-m", "case.msg", "-s", "case.sig", "-f", "case.pcrs"];
+    const logs = ["--policy", `${one.name}.policy`, "--ima", `${one.name}.ima`, "-F", "values"];
+    const nonce = ["-q", one.qualifyingData];
+    const { code, out } = await place.run(["checkquote", ...words, ...nonce, ...logs]);
+    expect(code).toBe(77);
+    expect(out).toMatch(/^environment\.ima-file: /m);
+    expect(out).toMatch(/^ +IMA entry \d+: not allowed: \/\S+ with \S+$/m);
+    const other = await place.run(["checkquote", ...words, ...nonce, "--policy", "case.msg"]);
+    expect(other.code).toBe(64);
   });
 });
 

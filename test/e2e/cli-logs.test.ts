@@ -2,10 +2,18 @@
  * `portcullis eventlog` and `portcullis ima`: logs as text and JSON, damaged ones as an error of
  * the input.
  */
+import { execFileSync, spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { concat } from "../support/ak.ts";
-import { agileLog, EV_SEPARATOR, HASH, measured, startupLocality } from "../support/event-logs.ts";
+import {
+  agileLog,
+  EV_SEPARATOR,
+  HASH,
+  measured,
+  replayed,
+  startupLocality,
+} from "../support/event-logs.ts";
 import { encodeList, legacyEntry, ngEntry, replayedIma } from "../support/ima-lists.ts";
 import { foldersWith, textIn } from "../support/quote-files.ts";
 import { describeVectors } from "../support/vectors.ts";
@@ -63,6 +71,62 @@ describe("eventlog", () => {
     expect((await place.run(["eventlog", "--format", "acpi", file])).code).toBe(64);
   });
 });
+
+/** bank -> index -> hex, of what tpm2_eventlog prints below `pcrs:`. */
+function pcrsOf(yaml: string): { [bank: string]: { [index: string]: string } } {
+  const found: { [bank: string]: { [index: string]: string } } = {};
+  let bank = "";
+  for (const line of yaml.slice(yaml.indexOf("\npcrs:\n")).split("\n")) {
+    const head = /^ {2}(sha\d+):$/.exec(line)?.[1];
+    if (head !== undefined) bank = head;
+    const [, index, value] = /^ {4}(\d+) *: 0x([0-9a-f]+)$/.exec(line) ?? [];
+    if (index !== undefined && value !== undefined) {
+      found[bank] = { ...found[bank], [index]: value };
+    }
+  }
+  return found;
+}
+
+describe.runIf(spawnSync("tpm2_eventlog", ["--version"]).status === 0)(
+  "beside tpm2_eventlog",
+  () => {
+    const theirs = (file: string) =>
+      pcrsOf(execFileSync("tpm2_eventlog", [file], { encoding: "utf8" }));
+    const ours = async (file: string) =>
+      (await place.json<{ pcrs: ReturnType<typeof pcrsOf> }>(["eventlog", file])).pcrs;
+    const banks = ["sha1", "sha256"] as const;
+    const boot = [0, 4, 7].map((pcr) => measured(pcr, EV_SEPARATOR, new Uint8Array(4), banks));
+
+    test("the PCRs are the same, bank by bank", async () => {
+      const file = await place.write("two-banks.log", agileLog(banks, boot));
+      const found = await ours(file);
+      expect(Object.keys(found)).toEqual([...banks]);
+      expect(found).toEqual(theirs(file));
+    });
+
+    test("but for PCR 0 behind StartupLocality, which it starts at zero", async () => {
+      const file = await place.write(
+        "locality.log",
+        agileLog(banks, [startupLocality(3), ...boot]),
+      );
+      const [found, other] = [await ours(file), theirs(file)];
+      const started = replayed(banks, boot, 3);
+      for (const bank of banks) {
+        expect(found[bank]?.[0]).toBe(hex(started[bank]?.[0]));
+        const { 0: _, ...rest } = found[bank] ?? {};
+        expect(other[bank]).toMatchObject(rest);
+      }
+    });
+
+    describeVectors("real boots", (dir) => {
+      const root = join(dir, "measured-boot-ek");
+      test.each(["s1-boot1-q1", "s1-boot4-other-cmdline"])("%s", async (name) => {
+        const file = join(root, name, "binary_bios_measurements");
+        expect(await ours(file)).toEqual(theirs(file));
+      });
+    });
+  },
+);
 
 describe("ima", () => {
   const odd = { ...ngEntry("x"), template: "d-ng|n-ng", data: text("odd") };
