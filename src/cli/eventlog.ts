@@ -24,10 +24,11 @@ export function pcrShape(pcrs: Pcrs): Json {
   return Object.fromEntries(banks) as Json;
 }
 
+/** As tpm2-tools print them, so that what reads theirs reads these. */
 export function pcrLines(pcrs: Pcrs): string[] {
   return Object.entries(pcrs).flatMap(([bank, values]) => [
     `${bank}:`,
-    ...Object.entries(values).map(([i, value]) => `  ${i.padStart(2)}: ${hex(value)}`),
+    ...Object.entries(values).map(([i, value]) => `  ${i.padEnd(2)} : 0x${hex(value)}`),
   ]);
 }
 

@@ -42,7 +42,7 @@ describe("eventlog", () => {
     expect(out).toMatch(/^locality +3$/m);
     expect(out).toMatch(/^padding +7 bytes$/m);
     const value = HASH.sha256(concat(new Uint8Array(32), HASH.sha256(action.data)));
-    expect(out).toContain(`     4: ${hex(value)}\n`);
+    expect(out).toContain(`    4  : 0x${hex(value)}\n`);
     expect(out).not.toContain("\u001b");
   });
 
@@ -145,7 +145,7 @@ describe("ima", () => {
     expect(lines[2]).toMatch(/^10 0{40} ima-ng .* \/tmp\/a b$/);
     expect(lines[3]).toBe(`10 ${hex(HASH.sha1(odd.data))} d-ng|n-ng ${hex(odd.data)}`);
     expect(out).toMatch(/^violations +1$/m);
-    expect(out).toContain(`  10: ${hex(replayedIma(entries, "sha256")[10])}\n`);
+    expect(out).toContain(`  10 : 0x${hex(replayedIma(entries, "sha256")[10])}\n`);
   });
 
   test("as JSON, in the bank that is asked for", async () => {
