@@ -118,7 +118,7 @@ export function explained(
   core: Core,
   policy: ReferencePolicy | null,
   evidence: Shown,
-  { codes, deniedImaEntry = null }: Found,
+  { codes, deniedImaEntry }: Found,
 ): string[] {
   if (codes.length === 0) return [];
   const has = (...of: readonly Code[]): boolean => of.some((code) => codes.includes(code));
@@ -129,7 +129,7 @@ export function explained(
   } else if (eventLog !== null && policy?.eventLog !== undefined) {
     reasons.push(...eventReasons(core, policy.eventLog, eventLog));
   }
-  if (ima !== null && (deniedImaEntry !== null || has("environment.ima-violation"))) {
+  if (ima !== null && (deniedImaEntry !== undefined || has("environment.ima-violation"))) {
     reasons.push(...entryReasons(core, evidence, ima, deniedImaEntry));
   }
   return reasons;
@@ -140,15 +140,15 @@ function entryReasons(
   core: Core,
   { imaPrefix }: Shown,
   ima: Uint8Array,
-  denied: number | null,
+  denied: number | undefined,
 ): string[] {
   const { list = [] } = core.replayIma(ima, { bank: "sha256", withEntries: true });
   const before = imaPrefix?.entries ?? 0;
-  const named = denied === null ? undefined : list[denied - before];
+  const named = denied === undefined ? undefined : list[denied - before];
   const violation = list.find((entry) => entry.violation);
   return [
     ...(named ? [`IMA entry ${denied}: not allowed: ${entryText(named)}`] : []),
-    ...(denied === null && violation
+    ...(denied === undefined && violation
       ? [`IMA entry ${violation.index + before}: a violation: ${entryText(violation)}`]
       : []),
   ];
