@@ -10,7 +10,7 @@ import { UsageError } from "./error.ts";
 import { type Config, readConfig } from "./home.ts";
 import { draftIma, type ImaDraft } from "./ima-draft.ts";
 import { tpmAddress } from "./machine.ts";
-import { FIRMWARE, readBootPcrs, readPcrs } from "./pcr-values.ts";
+import { FIRMWARE, readAllPcrs, readPcrs } from "./pcr-values.ts";
 import { draftText, eventSection, valueSection } from "./policy-draft.ts";
 import { pairs } from "./print.ts";
 import type { SignerOptions } from "./publishing.ts";
@@ -106,7 +106,7 @@ async function bootSection({ core, config, tpm, options }: Source): Promise<Sect
 }
 
 async function imaSection(source: Source): Promise<ImaDraft> {
-  const draft = draftIma(await provenList(source), await readBootPcrs(source.tpm));
+  const draft = draftIma(await provenList(source), await readAllPcrs(source.tpm));
   if (draft.files + draft.buffers > 0) return draft;
   throw new UsageError(
     `The IMA list holds nothing to allow: has the kernel an IMA policy (ima_policy=tcb)? ${draft.left.join("; ")}`,

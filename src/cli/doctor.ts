@@ -14,6 +14,8 @@ import { LIMITS } from "../limits.ts";
 import { requirePrivate } from "../private.ts";
 import { openSqliteStore } from "../store/sqlite.ts";
 import { openTpm, pcrBanks, readClock, TPM_ALG } from "../tpm/index.ts";
+import { Complaint } from "./complaint.ts";
+import { lookAtBootLog, lookAtIma } from "./doctor-logs.ts";
 import { type Home, readConfig, requireHome } from "./home.ts";
 import { tpmAddress } from "./machine.ts";
 import { loadNode, nodeFiles } from "./node-files.ts";
@@ -35,14 +37,6 @@ interface Check {
   readonly next: string;
   /** Says what was found; throws, or gives a Complaint, where something is wrong. */
   readonly look: (place: Home, tpm: string) => Promise<string | Complaint> | string | Complaint;
-}
-
-class Complaint {
-  readonly message: string;
-
-  constructor(message: string) {
-    this.message = message;
-  }
 }
 
 const BANK_NAMES: ReadonlyMap<number, string> = new Map([
@@ -97,6 +91,16 @@ const CHECKS: readonly Check[] = [
     name: "attestation key",
     next: "Enroll again with `portcullis enroll --replace`: the TPM was cleared or exchanged.",
     look: lookAtKey,
+  },
+  {
+    name: "boot log",
+    next: "Name a copy that this user may read with `event-log:` in config.yaml; it must be this boot's.",
+    look: lookAtBootLog,
+  },
+  {
+    name: "IMA list",
+    next: "Name a copy that this user may read with `ima:` in config.yaml; boot with ima_policy=tcb.",
+    look: lookAtIma,
   },
   {
     name: "state counter",

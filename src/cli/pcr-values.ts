@@ -6,8 +6,6 @@ import { UsageError } from "./error.ts";
 
 /** What the firmware extends. */
 export const FIRMWARE = [0, 1, 2, 3, 4, 5, 6, 7];
-/** boot_aggregate is over these. */
-const AGGREGATED = [...FIRMWARE, 8, 9];
 
 export async function readPcrs(
   address: string,
@@ -26,17 +24,16 @@ export async function readPcrs(
   return new Map(read.map(({ pcr, value }) => [pcr, value]));
 }
 
-/** PCR 0 to 9 of every active bank. */
-export async function readBootPcrs(address: string): Promise<Pcrs> {
+/** Every PCR of every active bank. */
+export async function readAllPcrs(address: string): Promise<Pcrs> {
   await using tpm = await openTpm(address);
   const active = await pcrBanks(tpm);
   const found: { [bank in HashName]?: { [pcr: number]: Uint8Array } } = {};
   for (const bank of BANK_NAMES) {
     const hash = BANKS[bank].id;
     const pcrs = active.find((one) => one.hash === hash)?.pcrs ?? [];
-    const wanted = AGGREGATED.filter((pcr) => pcrs.includes(pcr));
-    if (wanted.length === 0) continue;
-    const read = await pcrRead(tpm, [{ hash, pcrs: wanted }]);
+    if (pcrs.length === 0) continue;
+    const read = await pcrRead(tpm, [{ hash, pcrs }]);
     found[bank] = Object.fromEntries(read.map(({ pcr, value }) => [pcr, value]));
   }
   return found;

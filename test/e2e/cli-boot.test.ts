@@ -107,7 +107,19 @@ test("a boot is captured for review, signed, and judged; an update rolls in besi
 }, 180_000);
 
 test("what is missing is told: no log, an empty one, one of another boot", async () => {
+  const look = async () => {
+    const { out } = await place.run(["doctor"]);
+    return /^(ok {2}|FAIL) {2}boot log +(.*)$/m.exec(out)?.slice(1, 3);
+  };
+  expect(await look()).toEqual([
+    "ok  ",
+    expect.stringMatching(/^\d+ events, which replay to .*sha256$/),
+  ]);
   await rm(place.file("boot.log"));
+  expect(await look()).toEqual([
+    "FAIL",
+    expect.stringMatching(/does not exist.*ask for it: base$/),
+  ]);
   const absent = await run();
   expect(absent.code).toBe(77);
   expect(absent.err).toMatch(/^environment\.eventlog-absent: .*boot\.log: it does not exist/);
@@ -117,6 +129,7 @@ test("what is missing is told: no log, an empty one, one of another boot", async
   expect((await run()).err).toMatch(/^environment\.eventlog-mismatch/);
   const { code, err } = await place.run(["policy", "capture", "base", "--events"]);
   expect([code, err]).toEqual([64, expect.stringMatching(/does not replay to PCR 8/)]);
+  expect(await look()).toEqual(["FAIL", expect.stringMatching(/not replay to sha256 PCR 8/)]);
   if (process.getuid?.() !== 0) {
     await chmod(place.file("boot.log"), 0o000);
     expect((await run()).err).toMatch(/this user may not read it/);

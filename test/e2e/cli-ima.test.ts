@@ -37,8 +37,8 @@ async function measure(path: string): Promise<void> {
   await appendFile(list, encodeEntry(entry));
   await using machine = await openTpm(tpm.uri);
   await pcrExtend(machine, IMA_PCR, [
-    { hash: TPM_ALG.SHA1, digest: HASH.sha1(entry.data) },
     { hash: TPM_ALG.SHA256, digest: HASH.sha256(entry.data) },
+    { hash: TPM_ALG.SHA384, digest: HASH.sha384(entry.data) },
   ]);
 }
 
@@ -132,6 +132,26 @@ test("a list that does not lead to PCR 10, or is not there, is no draft", async 
   await writeFile(list, whole);
   const both = await place.run(["policy", "capture", "base", "--ima", "--pcrs", "0,10"]);
   expect(both).toMatchObject({ code: 64, err: expect.stringMatching(/PCR 10 is IMA's/) });
+});
+
+test("doctor says whether the list leads to PCR 10", async () => {
+  const look = async () => {
+    const { out } = await place.run(["doctor", "--json"]);
+    const { checks } = JSON.parse(out) as {
+      checks: { name: string; ok: boolean; detail: string }[];
+    };
+    const found = checks.find(({ name }) => name === "IMA list");
+    return [found?.ok, found?.detail];
+  };
+  const whole = await readFile(list);
+  expect(await look()).toEqual([true, "3 entries, which lead to PCR 10 of sha256, sha384"]);
+  await writeFile(list, encodeEntry(ngEntry("/bin/echo")));
+  const [ok, detail] = await look();
+  expect([ok, detail]).toEqual([
+    false,
+    "1 entries, which do not lead to PCR 10 of sha256, sha384. Active policies ask for it: base",
+  ]);
+  await writeFile(list, whole);
 });
 
 test("rules over files alone quote what they need", async () => {
