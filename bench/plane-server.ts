@@ -1,14 +1,18 @@
 /**
  * One side of bench/plane.ts, in a process of its own: `bare`, a fastify route with a body of 2 KB
- * checked by a schema; or `plane`, a whole plane. Tells its port, and for a plane its evidence.
+ * checked by a schema; or `plane`, a whole plane. Tells its port.
  */
-import { writeFileSync } from "node:fs";
 import fastify, { type FastifyInstance } from "fastify";
+import { boottimeMs } from "../src/clock.ts";
+import { createPool } from "../src/core/pool.ts";
 import { Nonces } from "../src/plane/index.ts";
 import { makeServer } from "../src/server/index.ts";
+import { signerOf } from "../src/wire/keys.ts";
+import { nodeKey } from "../test/support/keys.ts";
 import { makePlaneWorld } from "../test/support/plane-world.ts";
+import { makeWorld } from "../test/support/world.ts";
 
-const [, , kind = "bare", file = "", count = "0", cases = "keep"] = process.argv;
+const [, , kind = "bare", cases = "keep"] = process.argv;
 
 function tell(server: FastifyInstance): void {
   const address = server.server.address();
@@ -36,33 +40,32 @@ async function bare(): Promise<void> {
   tell(server);
 }
 
+/** As `serve` makes one: a core in a thread of its own, keys of node:crypto, a store on the disk. */
 async function plane(): Promise<void> {
-  // Evidence is made before it is sent: its nonces do not age here.
-  const nonces = new Nonces({ clockMs: () => 1_000_000, usedMax: 10_000_000 });
-  const made = await makePlaneWorld({ nonces, ...(cases === "none" && { cases: null }) });
-  const scope = { scope: { uses: 10_000_000 } };
-  const all: Uint8Array[] = [];
-  for (let i = 0; i < Number(count); i++) all.push(await made.evidence(scope));
-  const sizes = all.map(({ length }) => length);
-  writeFileSync(file, Buffer.concat(all));
+  // Evidence is made before it is sent: its nonces do not age here. The clock is read all the same.
+  const clockMs = (): number => Math.min(boottimeMs(), 0);
+  const nonces = new Nonces({ clockMs, usedMax: 100_000_000 });
+  const { signers } = makeWorld();
+  const judge = await createPool({ workers: 1 });
+  const signer = signerOf(nodeKey(signers.plane[0]));
+  const parts = { nonces, judge, signer, ...(cases === "none" && { cases: null }) };
+  const made = await makePlaneWorld(parts);
   const server = await makeServer({
     service: made.service,
     tls: null,
-    ratePerSecond: 10_000_000,
+    ratePerSecond: 100_000_000,
     version: "bench",
     onFailure: (error) => console.error(error),
   });
   await server.listen({ host: "127.0.0.1", port: 0 });
-  process.stderr.write(`${JSON.stringify(sizes)}\n`);
   tell(server);
-  process.on(
-    "SIGTERM",
-    () =>
-      void server
-        .close()
-        .then(made.dispose)
-        .then(() => process.exit(0)),
-  );
+  const end = async (): Promise<void> => {
+    await server.close();
+    await judge.close();
+    await made.dispose();
+    process.exit(0);
+  };
+  process.on("SIGTERM", () => void end());
 }
 
 await (kind === "bare" ? bare() : plane());

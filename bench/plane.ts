@@ -1,64 +1,53 @@
 /**
  * `npm run bench:plane`: what a decision costs a plane over HTTP, against a bare fastify route with
  * a schema-checked body of 2 KB; server and client in processes of their own, on the loopback
- * interface alone. `--soak SECONDS` repeats decisions and watches the memory.
+ * interface alone. `--grants own` gives each decision a grant that the plane has never seen;
+ * `--cases none` keeps no cases; `--soak SECONDS` goes on deciding and watches the memory.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { Agent, request } from "node:http";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { decode } from "../src/wire/cbor.ts";
+import { parseRemote } from "../src/wire/remote.ts";
+import { EvidenceMaker } from "./plane-evidence.ts";
 
 const { values: options } = parseArgs({
   options: {
-    decisions: { type: "string", default: "2000" },
-    connections: { type: "string", default: "32" },
-    soak: { type: "string", default: "0" },
+    decisions: { type: "string", default: "3000" },
+    connections: { type: "string", default: "64" },
+    nodes: { type: "string", default: "4" },
+    grants: { type: "string", default: "one" },
     cases: { type: "string", default: "keep" },
+    soak: { type: "string", default: "0" },
   },
 });
 const decisions = Number(options.decisions);
 const connections = Number(options.connections);
-const folder = mkdtempSync(join(tmpdir(), "portcullis-bench-"));
 const entry = fileURLToPath(new URL("./plane-server.ts", import.meta.url));
 const TICKS_PER_SECOND = 100; // sysconf(_SC_CLK_TCK) on Linux
 const BARE_BODY_BYTES = 2_048;
+const ROUNDS = 3;
 
 interface Side {
   readonly child: ChildProcess;
   readonly port: number;
   readonly path: string;
   readonly type: string;
-  readonly bodies: readonly Buffer[];
 }
 
 async function start(kind: "bare" | "plane"): Promise<Side> {
-  const file = join(folder, "evidence");
-  const words = [entry, kind, file, String(decisions), options.cases];
-  const child = spawn(process.execPath, words, { stdio: ["ignore", "pipe", "pipe"] });
-  let told = "";
-  child.stderr.on("data", (chunk: Buffer) => {
-    told += chunk.toString();
-  });
+  const more = process.env.BENCH_NODE_ARGUMENTS?.split(" ") ?? [];
+  const words = [...more, entry, kind, options.cases];
+  const child = spawn(process.execPath, words, { stdio: ["ignore", "pipe", "inherit"] });
   const [line] = await once(child.stdout, "data");
   const port = Number(line);
-  if (kind === "bare") {
-    const text = { id: 1, name: "bench", payload: "", tags: ["a", "b"] };
-    const room = BARE_BODY_BYTES - JSON.stringify(text).length;
-    const body = Buffer.from(JSON.stringify({ ...text, payload: "x".repeat(room) }));
-    return { child, port, path: "/", type: "application/json", bodies: [body] };
-  }
-  const bytes = readFileSync(file);
-  let at = 0;
-  const bodies = (JSON.parse(told.split("\n")[0] ?? "[]") as number[]).map((size) => {
-    at += size;
-    return bytes.subarray(at - size, at);
-  });
-  return { child, port, path: "/v1/decisions", type: "application/cbor", bodies };
+  return kind === "bare"
+    ? { child, port, path: "/", type: "application/json" }
+    : { child, port, path: "/v1/decisions", type: "application/cbor" };
 }
 
 /** User and system time of a process in microseconds, in ticks of 10 ms (proc_pid_stat(5)). */
@@ -73,64 +62,139 @@ function residentBytes({ pid }: ChildProcess): number {
 
 const agent = new Agent({ keepAlive: true, maxSockets: connections });
 
-function post({ port, path, type }: Side, body: Buffer): Promise<number> {
-  const headers = { "content-type": type, "content-length": body.length };
+/** The answer's bytes; anything but a 200 throws. */
+function post({ port, type }: Side, path: string, body: Uint8Array): Promise<Buffer> {
+  const headers = body.length > 0 ? { "content-type": type, "content-length": body.length } : {};
   return new Promise((done, fail) => {
     const sent = request({ host: "127.0.0.1", port, path, method: "POST", agent, headers });
     sent.on("error", fail).on("response", (response) => {
-      response.resume().on("end", () => done(response.statusCode ?? 0));
+      const chunks: Buffer[] = [];
+      response.on("data", (chunk: Buffer) => chunks.push(chunk));
+      response.on("end", () => {
+        if (response.statusCode === 200) done(Buffer.concat(chunks));
+        else fail(new Error(`${path} answers ${response.statusCode}: ${Buffer.concat(chunks)}`));
+      });
     });
     sent.end(body);
   });
 }
 
-/** As many at once as there are connections; gives CPU microseconds of the server and seconds. */
-async function drive(side: Side, bodies: readonly Buffer[]) {
-  const [cpu, began] = [cpuOf(side.child), performance.now()];
+/** Does it for all of them, as many at once as there are connections. */
+async function all<T, U>(items: readonly T[], work: (item: T) => Promise<U>): Promise<U[]> {
+  const outs: U[] = [];
   let next = 0;
   const worker = async (): Promise<void> => {
-    for (let body = bodies[next++]; body !== undefined; body = bodies[next++]) {
-      const status = await post(side, body);
-      if (status !== 200) throw new Error(`${side.path} answers ${status}`);
-    }
+    for (let i = next++; i < items.length; i = next++) outs[i] = await work(items[i] as T);
   };
   await Promise.all(Array.from({ length: connections }, worker));
+  return outs;
+}
+
+const EMPTY = Buffer.alloc(0);
+const nodeCount = Number(options.nodes);
+const makers = await Promise.all(
+  Array.from({ length: nodeCount }, (_, place) => EvidenceMaker.make(place)),
+);
+
+/** Evidence that nobody has seen, by each node in turn. */
+function evidence(plane: Side, count: number): Promise<Uint8Array[]> {
+  return all(Array.from({ length: count }).fill(0), async () => {
+    const nonce = decode(await post(plane, "/v1/nonces", EMPTY)) as Uint8Array;
+    const maker = makers[Math.floor(Math.random() * nodeCount)];
+    if (maker === undefined) throw new Error("no node");
+    return maker.over(nonce, options.grants === "own");
+  });
+}
+
+/** One decision, which must be an agreement. */
+async function decide(plane: Side, body: Uint8Array): Promise<void> {
+  const { code } = parseRemote("opinion", await post(plane, plane.path, body));
+  if (code !== null) throw new Error(`the plane denies: ${code}`);
+}
+
+/** CPU microseconds of the server for each item, and items a second. */
+async function timed<T>(side: Side, items: readonly T[], work: (item: T) => Promise<unknown>) {
+  const [cpu, began] = [cpuOf(side.child), performance.now()];
+  await all(items, work);
   const seconds = (performance.now() - began) / 1000;
-  return { us: (cpuOf(side.child) - cpu) / bodies.length, perSecond: bodies.length / seconds };
+  return { us: (cpuOf(side.child) - cpu) / items.length, perSecond: items.length / seconds };
+}
+
+interface Timed {
+  readonly us: number;
+  readonly perSecond: number;
+}
+
+const median = (values: readonly number[]): number =>
+  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
+
+/** Rounds in turn, so that whatever else the machine does disturbs both sides alike. */
+async function compare(bare: Side, plane: Side): Promise<number> {
+  const text = { id: 1, name: "bench", payload: "", tags: ["a", "b"] };
+  const room = BARE_BODY_BYTES - JSON.stringify(text).length;
+  const body = Buffer.from(JSON.stringify({ ...text, payload: "x".repeat(room) }));
+  const bodies = Array<Buffer>(2 * decisions).fill(body);
+  const ask = (one: Buffer) => post(bare, bare.path, one);
+  const rounds: { reference: Timed; measured: Timed; bytes: number }[] = [];
+  for (let round = 0; round <= ROUNDS; round++) {
+    const fresh = await evidence(plane, decisions);
+    const reference = await timed(bare, bodies, ask);
+    const measured = await timed(plane, fresh, (one) => decide(plane, one));
+    if (round > 0) rounds.push({ reference, measured, bytes: fresh[0]?.length ?? 0 });
+  }
+  const us = (side: "reference" | "measured") => median(rounds.map((round) => round[side].us));
+  const perSecond = median(rounds.map(({ measured }) => measured.perSecond));
+  const ratios = rounds.map(({ reference, measured }) => reference.us / measured.us);
+  const told = `${rounds[0]?.bytes} bytes, cases ${options.cases}, grants ${options.grants}`;
+  console.log(`bare fastify route, ${BARE_BODY_BYTES} bytes: ${us("reference").toFixed(0)} us CPU`);
+  console.log(
+    `plane, evidence of ${told}: ${us("measured").toFixed(0)} us CPU a decision, ` +
+      `${perSecond.toFixed(0)} a second at ${connections} connections`,
+  );
+  const range = `${Math.min(...ratios).toFixed(3)} to ${Math.max(...ratios).toFixed(3)}`;
+  console.log(`ratio in CPU: ${median(ratios).toFixed(3)}x (${range})`);
+  return perSecond;
 }
 
 /** Requests at fixed times, whether the server keeps up or not: latency in ms, from the time due. */
-async function pace(side: Side, bodies: readonly Buffer[], perSecond: number): Promise<number[]> {
+async function pace(plane: Side, perSecond: number): Promise<void> {
+  const bodies = await evidence(plane, decisions);
   const began = performance.now();
-  const all = bodies.map(async (body, i) => {
-    const due = (i * 1000) / perSecond;
-    await sleep(Math.max(0, due - (performance.now() - began)));
-    await post(side, body);
-    return performance.now() - began - due;
-  });
-  return (await Promise.all(all)).sort((a, b) => a - b);
+  const times = await Promise.all(
+    bodies.map(async (body, i) => {
+      const due = (i * 1000) / perSecond;
+      await sleep(Math.max(0, due - (performance.now() - began)));
+      await decide(plane, body);
+      return performance.now() - began - due;
+    }),
+  );
+  const sorted = times.sort((a, b) => a - b);
+  const at = (share: number): string =>
+    (sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0).toFixed(1);
+  console.log(
+    `at ${perSecond.toFixed(0)} a second: ${at(0.5)} ms median, ${at(0.9)} ms at 90 of 100, ` +
+      `${at(0.99)} ms at 99 of 100, ${at(1)} ms the slowest`,
+  );
 }
 
-const at = (sorted: readonly number[], share: number): string =>
-  (sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0).toFixed(1);
-
-async function soak(side: Side, seconds: number): Promise<void> {
-  const until = performance.now() + seconds * 1000;
-  const samples: number[] = [];
+/** Decides all the while; tells the memory from time to time. */
+async function soak(plane: Side, seconds: number): Promise<void> {
+  const began = performance.now();
+  const gone = (): number => (performance.now() - began) / 1000;
   let sent = 0;
-  // Once its nonces are spent, evidence is denied and logged: the same way, but for the core.
-  while (performance.now() < until) {
-    await drive(side, side.bodies);
-    sent += side.bodies.length;
-    samples.push(residentBytes(side.child) / 2 ** 20);
+  let told = -Infinity;
+  const tell = (): void => {
+    const mib = (residentBytes(plane.child) / 2 ** 20).toFixed(0);
+    console.log(`soak: ${gone().toFixed(0)} s, ${sent} decisions, ${mib} MiB`);
+    told = gone();
+  };
+  while (gone() < seconds) {
+    if (gone() - told >= Math.max(5, seconds / 20)) tell();
+    const bodies = await evidence(plane, 500);
+    await all(bodies, (body) => decide(plane, body));
+    sent += bodies.length;
   }
-  const third = Math.max(1, Math.floor(samples.length / 3));
-  const mean = (part: readonly number[]): string =>
-    (part.reduce((a, b) => a + b, 0) / part.length).toFixed(0);
-  console.log(
-    `soak of ${seconds} s, ${sent} decisions: ${mean(samples.slice(0, third))} MiB in its first ` +
-      `third, ${mean(samples.slice(-third))} MiB in its last, ${Math.max(...samples).toFixed(0)} MiB at most`,
-  );
+  tell();
 }
 
 const sides: Side[] = [];
@@ -139,33 +203,12 @@ try {
   sides.push(bare);
   const plane = await start("plane");
   sides.push(plane);
-  const [body = Buffer.alloc(0)] = bare.bodies;
-  await drive(bare, Array<Buffer>(3_000).fill(body));
-  const part = Math.floor(decisions / 4);
-  await drive(plane, plane.bodies.slice(0, part));
-  const reference = await drive(bare, Array<Buffer>(10_000).fill(body));
-  const measured = await drive(plane, plane.bodies.slice(part, 2 * part));
-  const size = plane.bodies[0]?.length ?? 0;
-  console.log(`bare fastify route, ${BARE_BODY_BYTES} bytes: ${reference.us.toFixed(0)} us CPU`);
-  console.log(
-    `plane, evidence of ${size} bytes, cases ${options.cases}: ${measured.us.toFixed(0)} us CPU a ` +
-      `decision, ${measured.perSecond.toFixed(0)} a second at ${connections} connections`,
-  );
-  console.log(`ratio in CPU: ${(reference.us / measured.us).toFixed(3)}x`);
-  for (const [share, from] of [
-    [0.5, 2],
-    [0.9, 3],
-  ] as const) {
-    const bodies = plane.bodies.slice(from * part, (from + 1) * part);
-    const times = await pace(plane, bodies, measured.perSecond * share);
-    console.log(
-      `at ${share} of that: ${at(times, 0.5)} ms median, ${at(times, 0.99)} ms at 99 of 100, ` +
-        `${at(times, 1)} ms the slowest`,
-    );
+  if (decisions > 0) {
+    const perSecond = await compare(bare, plane);
+    for (const share of [0.5, 0.9]) await pace(plane, perSecond * share);
   }
   if (Number(options.soak) > 0) await soak(plane, Number(options.soak));
 } finally {
   for (const { child } of sides) child.kill("SIGTERM");
   agent.destroy();
-  rmSync(folder, { recursive: true, force: true });
 }

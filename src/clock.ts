@@ -1,5 +1,5 @@
 /** The only readers of the system's clocks. */
-import { readFileSync } from "node:fs";
+import { openSync, readSync } from "node:fs";
 
 /** Seconds since 1970, whole; the wall clock, which its owner can set to anything. */
 export function nowSeconds(): number {
@@ -11,6 +11,10 @@ export function monotonicMs(): number {
   return performance.now();
 }
 
+/** Kept open: a plane reads it for every nonce. */
+let uptime: number | null = null;
+const line = Buffer.alloc(64);
+
 /**
  * CLOCK_BOOTTIME in ms: it never goes back, does not follow the wall clock, and counts while the
  * machine is suspended, which monotonicMs does not. Deadlines are absolute values of this clock.
@@ -19,7 +23,9 @@ export function monotonicMs(): number {
  * up to 10 ms early, never late. Throws where /proc is not mounted.
  */
 export function boottimeMs(): number {
-  const seconds = /^(\d+)\.(\d\d) /.exec(readFileSync("/proc/uptime", "latin1"));
+  uptime ??= openSync("/proc/uptime", "r");
+  const length = readSync(uptime, line, 0, line.length, 0);
+  const seconds = /^(\d+)\.(\d\d) /.exec(line.toString("latin1", 0, length));
   if (seconds === null) throw new Error("/proc/uptime does not hold a time");
   return Number(seconds[1]) * 1000 + Number(seconds[2]) * 10;
 }

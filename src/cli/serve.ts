@@ -92,11 +92,12 @@ async function openPlane(home: Home, options: Options): Promise<Served> {
   if (core.wasmDigest === null) throw new UsageError("The core has no digest.");
   const judge = await createPool({ workers: options.workers });
   const store = openSqliteStore(home.state);
+  const cases = options.cases ? new CaseFolder(home.cases) : null;
   const plane = new Plane({
     judge,
     store,
     journal: new Journal({ store, origin, signer: noteSigner(origin, await logKeyOf(home)) }),
-    cases: options.cases ? new CaseFolder(home.cases) : null,
+    cases,
     governance: published,
     signer,
     coreDigest: core.wasmDigest,
@@ -108,6 +109,7 @@ async function openPlane(home: Home, options: Options): Promise<Served> {
   });
   const dispose = async (): Promise<void> => {
     await judge.close();
+    await cases?.close();
     await store.close();
   };
   return { service, published, [Symbol.asyncDispose]: dispose };

@@ -88,9 +88,14 @@ export class Core {
         throw new CoreError("input", "A case must be a Uint8Array.", { index });
       }
     }
+    return this.grouped(cases, (bytes) => this.decide(bytes, options));
+  }
+
+  /** Decides each, after the signatures of its group were verified together. */
+  protected grouped<T>(cases: readonly Uint8Array[], decide: (bytes: Uint8Array) => T): T[] {
     return inGroups(cases).flatMap((group) => {
       if (group.length > 1) this.#prepare(group);
-      return group.map((bytes) => this.decide(bytes, options));
+      return group.map(decide);
     });
   }
 

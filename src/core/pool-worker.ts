@@ -8,7 +8,11 @@ import { takeResult } from "./verdict.ts";
 
 /** A core whose results leave this thread as bytes: verdicts are made where they are used. */
 class RawCore extends Core {
-  decideRaw(caseBytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  decideAll(cases: readonly Uint8Array[]): Uint8Array<ArrayBuffer>[] {
+    return this.grouped(cases, (caseBytes) => this.#decideRaw(caseBytes));
+  }
+
+  #decideRaw(caseBytes: Uint8Array): Uint8Array<ArrayBuffer> {
     try {
       return this.run((core) => {
         place(core, [caseBytes]);
@@ -26,7 +30,7 @@ const port = parentPort;
 if (port === null) throw new Error("This module runs in a worker.");
 const core = new RawCore(await packagedModule(), null);
 port.on("message", ({ cases }: BatchMessage) => {
-  const results = cases.map((caseBytes) => core.decideRaw(caseBytes));
+  const results = core.decideAll(cases);
   const message: ResultMessage = { results };
   port.postMessage(message);
 });

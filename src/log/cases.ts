@@ -1,18 +1,20 @@
 /**
- * Recorded cases: one file each, named by its SHA-256, mode 0600 in a folder of mode 0700. A case
- * holds arguments and environment values, so it is sensitive; the leaf that names it is not. It is
- * durable before the leaf is written: a crash between the two leaves a case that no leaf names,
- * never a leaf whose case is lost.
+ * Recorded cases: one file each, named by its SHA-256, or many in a pack (case-packs.ts), mode 0600
+ * in a folder of mode 0700. A case holds arguments and environment values, so it is sensitive; the
+ * leaf that names it is not. It is durable before the leaf is written: a crash between the two
+ * leaves a case that no leaf names, never a leaf whose case is lost.
  */
 import { hash, randomBytes } from "node:crypto";
 import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { LIMITS } from "../limits.ts";
 import { requirePrivate } from "../private.ts";
+import { CasePack, findPacked } from "./case-packs.ts";
 import { LogError } from "./error.ts";
 
 export class CaseFolder {
   readonly #path: string;
+  #pack: CasePack | null = null;
 
   /** `path` is made on the first write; the folder around it must exist. */
   constructor(path: string) {
@@ -44,11 +46,44 @@ export class CaseFolder {
   }
 
   /**
+   * Keeps many cases in one pack, at one way to the disk, and returns their SHA-256. One call at a
+   * time; close() at the end.
+   *
+   * @throws LogError `log.unwritable`; some may be there all the same.
+   */
+  async writeAll(cases: readonly Uint8Array[]): Promise<Uint8Array[]> {
+    const packed = cases.map((bytes) => ({ digest: digestOf(bytes), bytes }));
+    try {
+      const pack = this.#pack ?? (await this.#newPack());
+      // Held only while it is whole: behind a torn record nothing would be found.
+      this.#pack = null;
+      await pack.append(packed);
+      if (pack.full) await pack.close();
+      else this.#pack = pack;
+    } catch (cause) {
+      throw unwritable(this.#path, cause);
+    }
+    return packed.map(({ digest }) => digest);
+  }
+
+  async #newPack(): Promise<CasePack> {
+    await this.#requireFolder();
+    const pack = await CasePack.create(this.#path);
+    await syncFolder(this.#path);
+    return pack;
+  }
+
+  async close(): Promise<void> {
+    await this.#pack?.close();
+    this.#pack = null;
+  }
+
+  /**
    * Throws LogError `log.case` where it is absent, open to others, or not what its name promises.
    */
   async read(digest: Uint8Array): Promise<Uint8Array> {
     const file = this.#fileOf(digest);
-    const bytes = await privately(file);
+    const bytes = await privately(file, () => findPacked(this.#path, digest));
     if (Buffer.compare(digestOf(bytes), digest) === 0) return bytes;
     throw new LogError("log.case", `The case ${file} was altered: its digest is not its name.`);
   }
@@ -70,10 +105,14 @@ export class CaseFolder {
   }
 }
 
-async function privately(file: string): Promise<Uint8Array> {
+async function privately(file: string, elsewhere: () => Uint8Array | null): Promise<Uint8Array> {
   try {
     const stats = requirePrivate(file, "file");
-    if (stats === null) throw new Error("it is absent");
+    if (stats === null) {
+      const found = elsewhere();
+      if (found === null) throw new Error("it is absent");
+      return found;
+    }
     if (stats.size > LIMITS.caseBytes) throw new Error(`it has ${stats.size} bytes`);
     return new Uint8Array(await readFile(file));
   } catch (cause) {

@@ -17,7 +17,7 @@ import {
 import { signCheckpoint } from "./checkpoint.ts";
 import { LedgerConflict, type LedgerErrorCode, LogError, LogTampered } from "./error.ts";
 import { encodeLeaf, type Leaf, parseLeaf } from "./leaf.ts";
-import { append, encodeFrontier, leafHash, parseFrontier, rootOf } from "./merkle.ts";
+import { append, EMPTY_ROOT, encodeFrontier, leafHash, parseFrontier, rootOf } from "./merkle.ts";
 import type { NoteSigner } from "./note.ts";
 import { currentProcess, formatProcess, mayLive, type Process } from "./owner.ts";
 
@@ -79,7 +79,8 @@ export interface Judged {
 }
 
 export interface Settled {
-  readonly recorded: Recorded;
+  /** Of the leaf, which is durable, under the head over all that were settled with it. */
+  readonly index: number;
   /** Why the uses were not claimed; null where they were, or none were asked for. */
   readonly conflict: LedgerConflict | null;
 }
@@ -189,14 +190,17 @@ export class Journal {
    */
   async settle(all: readonly Judged[]): Promise<Settled[]> {
     return this.#durably(async (transaction) => {
-      const settled: Settled[] = [];
-      for (const { proven, claim, leaf } of all) {
-        const conflict = await claimed(transaction, proven, claim);
-        const told: Leaf =
-          conflict === null ? leaf : { ...leaf, event: "denied", code: "internal.ledger" };
-        settled.push({ recorded: await this.#append(transaction, told), conflict });
+      const conflicts: (LedgerConflict | null)[] = [];
+      for (const { proven, claim } of all) {
+        conflicts.push(await claimed(transaction, proven, claim));
       }
-      return settled;
+      const leaves = all.map(({ leaf }, i): Leaf => {
+        if (!conflicts[i]) return leaf;
+        return { ...leaf, event: "denied", code: "internal.ledger" };
+      });
+      const { size } = await this.#appendAll(transaction, leaves);
+      const first = size - leaves.length;
+      return conflicts.map((conflict, i) => ({ index: first + i, conflict }));
     });
   }
 
@@ -239,16 +243,27 @@ export class Journal {
   }
 
   async #append(transaction: Transaction, leaf: Leaf): Promise<Recorded> {
-    const bytes = encodeLeaf(leaf);
-    const hash = leafHash(bytes);
+    return { ...(await this.#appendAll(transaction, [leaf])), mark: leaf.mark };
+  }
+
+  /** Appends leaves, and one head over all of them; tells of the last. */
+  async #appendAll(transaction: Transaction, leaves: readonly Leaf[]) {
     const tree = await transaction.tree();
-    const frontier = append(parseFrontier(tree.size, tree.frontier), hash);
+    let frontier = parseFrontier(tree.size, tree.frontier);
+    let last: Uint8Array = EMPTY_ROOT;
+    const stored = leaves.map((leaf) => {
+      const bytes = encodeLeaf(leaf);
+      last = leafHash(bytes);
+      const index = frontier.size;
+      frontier = append(frontier, last);
+      return { index, bytes, hash: last };
+    });
     const { size } = frontier;
     const root = rootOf(frontier);
     const head = signCheckpoint({ origin: this.#origin, size, root }, this.#signer);
-    await transaction.appendLeaf({ index: tree.size, bytes, hash }, encodeFrontier(frontier));
+    await transaction.appendLeaves(stored, encodeFrontier(frontier));
     await transaction.putHead({ size, note: Buffer.from(head) });
-    return { index: tree.size, leafHash: hash, size, root, head, mark: leaf.mark };
+    return { index: size - 1, leafHash: last, size, root, head };
   }
 
   #durably<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {

@@ -3,8 +3,9 @@
  *
  * 1. every index from 0 on has a leaf, and nothing lies beyond the end;
  * 2. each leaf's bytes give the hash stored with them, and parse strictly;
- * 3. every size has a head, signed by the log's key for this origin, whose root is the root
- *   recomputed so far;
+ * 3. a head lies over every leaf: over a run's own, none but it; decisions that a plane settled
+ *   together share the one over the last of them. Each is signed by the log's key for this origin,
+ *   and its root is the root recomputed so far;
  * 4. the state kept for appending is that of the leaves;
  * 5. each outcome or abortion closes one intent that stands before it, once;
  * 6. the log extends an earlier head that the auditor kept, if one is given.
@@ -65,7 +66,7 @@ export async function verifyLog(
       const count = Math.min(PAGE, tree.size - replay.size);
       const leaves = await reader.leaves(replay.size, count);
       const heads = await reader.heads(replay.size + 1, count);
-      replay.take(leaves, heads, count);
+      replay.take(leaves, heads, count, tree.size);
     }
     const surplus = await reader.leaves(tree.size, 1);
     const head = await reader.lastHead();
@@ -100,15 +101,25 @@ class Replay {
     return this.#frontier.size;
   }
 
-  /** The next `count` leaves and the heads over them. */
-  take(leaves: readonly StoredLeaf[], heads: readonly StoredHead[], count: number): void {
+  /** The next `count` leaves of `end`, and the heads over them. */
+  take(
+    leaves: readonly StoredLeaf[],
+    heads: readonly StoredHead[],
+    count: number,
+    end: number,
+  ): void {
+    const bySize = new Map(heads.map((head) => [head.size, head]));
     for (let place = 0; place < count; place++) {
       const index = this.size;
-      const [stored, head] = [leaves[place], heads[place]];
+      const stored = leaves[place];
       if (stored?.index !== index) throw tampered("log.leaf-missing", index, "The leaf is absent.");
       const leaf = this.#leaf(stored);
       this.#frontier = append(this.#frontier, stored.hash);
-      this.#head(index, head);
+      const head = bySize.get(index + 1);
+      const alone = (leaf.event !== "denied" && leaf.event !== "checked") || index + 1 === end;
+      if (head !== undefined) this.#head(index, head);
+      else if (alone) throw tampered("log.head-missing", index, "Its head is absent.");
+      if (this.#anchor?.size === this.size) this.#requireAnchor(rootOf(this.#frontier));
       this.#run(index, leaf);
       this.#events[leaf.event] += 1;
       const { mark } = leaf;
@@ -129,8 +140,7 @@ class Replay {
     }
   }
 
-  #head(index: number, head: StoredHead | undefined): void {
-    if (head?.size !== index + 1) throw tampered("log.head-missing", index, "Its head is absent.");
+  #head(index: number, head: StoredHead): void {
     const root = rootOf(this.#frontier);
     const { size, root: signed } = this.#checkpoint(index, head);
     if (size !== index + 1)
@@ -142,7 +152,6 @@ class Replay {
         "The leaf was replaced together with its hash: the signed head has another root.",
       );
     }
-    if (this.#anchor?.size === size) this.#requireAnchor(root);
   }
 
   #checkpoint(index: number, head: StoredHead): VerifiedCheckpoint {

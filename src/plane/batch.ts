@@ -1,6 +1,6 @@
 /**
- * Gathers what arrives while the last batch is under way, so that many share one way to the disk.
- * Nothing waits for company: alone, an item goes at once.
+ * Gathers what arrives in one turn of the event loop, or while the last batch is under way, so that
+ * many share one way to the disk. Nothing waits longer for company.
  */
 export class Batch<I, O> {
   readonly #work: (items: readonly I[]) => Promise<readonly O[]>;
@@ -16,12 +16,13 @@ export class Batch<I, O> {
   add(item: I): Promise<O> {
     return new Promise((done, fail) => {
       this.#waiting.push({ item, done, fail });
-      if (!this.#running) void this.#run();
+      if (this.#running) return;
+      this.#running = true;
+      setImmediate(() => void this.#run());
     });
   }
 
   async #run(): Promise<void> {
-    this.#running = true;
     while (this.#waiting.length > 0) {
       const taken = this.#waiting.splice(0, this.#itemsMax);
       try {

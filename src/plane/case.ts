@@ -4,6 +4,8 @@ import { encode } from "../wire/cbor.ts";
 import { encodePlain } from "../wire/objects.ts";
 import type { UnverifiedSubject } from "../wire/subject.ts";
 
+export type Subject = Pick<UnverifiedSubject, "akName" | "elements" | "parentRun">;
+
 /** What the plane holds itself. */
 export interface Held {
   /** Digest of the charter from which governance is judged. */
@@ -23,11 +25,7 @@ const NO_RESULT = encode(null);
  * The evidence stands as it was sent, so that gate and plane judge the same bytes; the core reads
  * the whole, and denies what does not end where it should.
  */
-export function encodeCase(
-  subject: UnverifiedSubject,
-  held: Held,
-  evidence: Uint8Array,
-): Uint8Array {
+export function encodeCase(subject: Subject, held: Held, evidence: Uint8Array): Uint8Array {
   const { floors } = held;
   const context = encodePlain("context", {
     role: "plane",

@@ -9,8 +9,7 @@ export interface Observed {
   readonly time: number;
   /** Null where the plane agreed. */
   readonly code: string | null;
-  /** As the evidence states them, in hex; null where no credential was readable. */
-  readonly akName: string | null;
+  /** As the evidence states it, in hex; null where no credential was readable. */
   readonly ueid: string | null;
   /** Of a quote that is the node's; null else. */
   readonly counters: VerifiedCounters | null;

@@ -11,11 +11,12 @@ import type { Floors, Store } from "../store/contract.ts";
 import { compareBytes } from "../wire/cbor.ts";
 import type { Signer } from "../wire/keys.ts";
 import { type Evidence, parsePlain, signObject } from "../wire/objects.ts";
-import { parseSubject, type UnverifiedSubject } from "../wire/subject.ts";
+import { elementDigests, ZERO_NAME } from "../wire/subject.ts";
 import { Batch } from "./batch.ts";
-import { encodeCase } from "./case.ts";
+import { encodeCase, type Subject } from "./case.ts";
 import { PlaneError } from "./error.ts";
 import type { Governance, Published } from "./governance.ts";
+import { KnownNodes } from "./nodes.ts";
 import { Nonces } from "./nonces.ts";
 import { Observations } from "./observations.ts";
 
@@ -52,17 +53,25 @@ const DECISIONS_PER_BATCH = 64;
 /** A denied case is kept only up to this size: anyone who reaches the plane can be denied. */
 const DENIED_CASE_BYTES = 65_536;
 
+/** A decision, not yet recorded. */
+interface Reached {
+  readonly verdict: Verdict;
+  readonly nonce: Uint8Array | null;
+  /** Null where none was made: the nonce had no right to a decision. */
+  readonly caseBytes: Uint8Array | null;
+}
+
 export class Plane {
   readonly #parts: PlaneParts;
   readonly #nonces: Nonces;
-  readonly #settling: Batch<Judged, Settled>;
+  readonly #nodes = new KnownNodes();
+  readonly #settling: Batch<Reached, Settled>;
   readonly observations = new Observations();
 
   constructor(parts: PlaneParts) {
     this.#parts = parts;
     this.#nonces = parts.nonces ?? new Nonces();
-    const settle = (all: readonly Judged[]) => parts.journal.settle(all);
-    this.#settling = new Batch(settle, DECISIONS_PER_BATCH);
+    this.#settling = new Batch((all) => this.#settle(all), DECISIONS_PER_BATCH);
   }
 
   get governance(): Governance {
@@ -78,28 +87,29 @@ export class Plane {
    * Judges evidence and signs what came of it:
    *  1. the nonce is taken, whatever follows;
    *  2. the core decides, in this plane's context;
-   *  3. an agreement's nonce and uses are claimed, and the decision recorded, durably;
+   *  3. an agreement's nonce and uses are claimed, and the decision recorded, durably; those that
+   *     are reached at the same time share a transaction;
    *  4. only then it is signed.
    *
    * @throws PlaneError; nothing is signed then.
    */
   async decide(evidence: Uint8Array): Promise<Opinion> {
     const { value } = read(evidence);
-    const subject = parseSubject(value, value.run);
-    const fresh = value.planeNonce !== null && this.#nonces.take(value.planeNonce);
-    const { verdict, caseBytes } = fresh
-      ? await this.#judge(subject, value.charters, evidence, value.planeNonce)
-      : { verdict: denied("replay.nonce"), caseBytes: null };
-    const caseDigest = await this.#keep(verdict, caseBytes);
-    const settled = await this.#settle(verdict, value.planeNonce, caseDigest);
+    const node = this.#nodes.read(value.node);
+    const nonce = value.planeNonce;
+    const fresh = nonce !== null && this.#nonces.take(nonce);
+    const akName = node?.name ?? ZERO_NAME;
+    const caseBytes = fresh ? await this.#encode(value, akName, evidence, nonce) : null;
+    const verdict =
+      caseBytes === null ? denied("replay.nonce") : await this.#parts.judge.decide(caseBytes);
+    const settled = await this.#settling.add({ verdict, nonce, caseBytes });
     const code = settled.conflict === null ? verdict.code : "internal.ledger";
     this.observations.add({
       time: this.now(),
       code,
-      akName: subject.node === null ? null : hex(subject.akName),
-      ueid: subject.node === null ? null : hex(subject.node.ueid),
+      ueid: node?.ueid ?? null,
       counters: verdict.counters,
-      leaf: settled.recorded.index,
+      leaf: settled.index,
     });
     return { result: await this.#sign(verdict, code), code };
   }
@@ -109,40 +119,55 @@ export class Plane {
     return (this.#parts.clockSeconds ?? nowSeconds)();
   }
 
-  async #judge(
-    subject: UnverifiedSubject,
-    charters: Evidence["charters"],
+  async #encode(
+    value: Evidence,
+    akName: Uint8Array,
     evidence: Uint8Array,
     nonce: Uint8Array,
-  ) {
-    const { store, governance, judge } = this.#parts;
+  ): Promise<Uint8Array> {
+    const { store, governance } = this.#parts;
+    const subject: Subject = { akName, elements: elementDigests(value), parentRun: value.run };
     const published = await governance.current();
     const floors = await store.floors();
     if (floors === null) throw new PlaneError("plane.unready", "No charter is pinned here.");
     const held = {
-      pin: pinFor(charters, published) ?? floors.charterDigest,
+      pin: pinFor(value.charters, published) ?? floors.charterDigest,
       floors: raised(floors, published),
-      counters: await store.counters(subject.akName),
+      counters: await store.counters(akName),
       uses: await store.uses(subject.elements),
       nonce,
       nowSeconds: this.now(),
     };
-    const caseBytes = encodeCase(subject, held, evidence);
-    return { verdict: await judge.decide(caseBytes), caseBytes };
+    return encodeCase(subject, held, evidence);
   }
 
-  async #keep(verdict: Verdict, caseBytes: Uint8Array | null): Promise<Uint8Array | null> {
+  /** Cases first: a leaf never names one that may be lost. */
+  async #settle(all: readonly Reached[]): Promise<Settled[]> {
+    try {
+      const digests = await this.#keep(all);
+      return await this.#parts.journal.settle(
+        all.map((reached, i) => this.#judged(reached, digests[i] ?? null)),
+      );
+    } catch (cause) {
+      throw new PlaneError("plane.unwritten", `The decision was not recorded: ${String(cause)}`, {
+        cause,
+      });
+    }
+  }
+
+  /** The digest of each that is kept; null for the others. */
+  async #keep(all: readonly Reached[]): Promise<(Uint8Array | null)[]> {
     const { cases } = this.#parts;
-    if (cases === null || caseBytes === null) return null;
-    if (!verdict.allow && caseBytes.length > DENIED_CASE_BYTES) return null;
-    return cases.write(caseBytes).catch(unwritten);
+    const kept = all.map(({ verdict, caseBytes }) => {
+      if (cases === null || caseBytes === null) return null;
+      return verdict.allow || caseBytes.length <= DENIED_CASE_BYTES ? caseBytes : null;
+    });
+    const bytes = kept.filter((one) => one !== null);
+    const digests = cases === null || bytes.length === 0 ? [] : await cases.writeAll(bytes);
+    return kept.map((one) => (one === null ? null : (digests.shift() ?? null)));
   }
 
-  #settle(
-    verdict: Verdict,
-    nonce: Uint8Array | null,
-    caseDigest: Uint8Array | null,
-  ): Promise<Settled> {
+  #judged({ verdict, nonce }: Reached, caseDigest: Uint8Array | null): Judged {
     const { request } = verdict;
     const leaf = {
       event: verdict.allow ? ("checked" as const) : ("denied" as const),
@@ -161,9 +186,7 @@ export class Plane {
     };
     const claim =
       verdict.allow && nonce !== null ? { key: nonce, elements: boundedUses(verdict) } : null;
-    return this.#settling
-      .add({ proven: provenBy(verdict, this.now()), claim, leaf })
-      .catch(unwritten);
+    return { proven: provenBy(verdict, this.now()), claim, leaf };
   }
 
   async #sign(verdict: Verdict, code: Code | null): Promise<Uint8Array | null> {
@@ -182,14 +205,6 @@ export class Plane {
     };
     return signObject("result", claims, [this.#parts.signer]);
   }
-}
-
-const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
-
-function unwritten(cause: unknown): never {
-  throw new PlaneError("plane.unwritten", `The decision was not recorded: ${String(cause)}`, {
-    cause,
-  });
 }
 
 function read(evidence: Uint8Array): { readonly value: Evidence } {

@@ -220,9 +220,9 @@ export interface Transaction extends StoreReader {
   openRun(run: OpenRun): Promise<void>;
   /** False where that run is not open. */
   closeRun(runId: Uint8Array): Promise<boolean>;
-  /** `leaf.index` must be the tree's size; `frontier` is the one after it. */
-  appendLeaf(leaf: StoredLeaf, frontier: Uint8Array): Promise<void>;
-  /** One head a size; `size` must be the tree's. */
+  /** They follow each other from the tree's size on; `frontier` is the one after the last. */
+  appendLeaves(leaves: readonly StoredLeaf[], frontier: Uint8Array): Promise<void>;
+  /** One head a size, the tree's; leaves that were appended together share the one over the last. */
   putHead(head: StoredHead): Promise<void>;
 }
 

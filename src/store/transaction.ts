@@ -51,15 +51,13 @@ export class SqliteReader implements StoreReader {
   }
 
   async counters(akName: Uint8Array): Promise<Counters | null> {
+    const row = this.countersRow(akName);
+    return row && countersOf(row);
+  }
+
+  protected countersRow(akName: Uint8Array): Row | null {
     this.check();
-    const row = this.sql.one("SELECT * FROM counters WHERE ak_name = ?", akName);
-    if (row === null) return null;
-    return {
-      resetCount: row.integer("reset_count"),
-      restartCount: row.integer("restart_count"),
-      clock: bigintOf(row.bytes("clock", 8)),
-      firmwareVersion: bigintOf(row.bytes("firmware_version", 8)),
-    };
+    return this.sql.one("SELECT * FROM counters WHERE ak_name = ?", akName);
   }
 
   async anchor(): Promise<Anchor | null> {
@@ -136,11 +134,29 @@ export class SqliteReader implements StoreReader {
   }
 }
 
+function countersOf(row: Row): Counters {
+  return {
+    resetCount: row.integer("reset_count"),
+    restartCount: row.integer("restart_count"),
+    clock: bigintOf(row.bytes("clock", 8)),
+    firmwareVersion: bigintOf(row.bytes("firmware_version", 8)),
+  };
+}
+
 function headOf(row: Row): StoredHead {
   return { size: row.integer("size"), note: row.bytes("note") };
 }
 
 export class SqliteTransaction extends SqliteReader implements Transaction {
+  /** Nobody else writes while this transaction lasts. */
+  #held: Floors | null = null;
+
+  override async floors(): Promise<Floors | null> {
+    this.check();
+    this.#held ??= await super.floors();
+    return this.#held;
+  }
+
   async pinCharter(digest: Uint8Array, number: number): Promise<void> {
     if ((await this.floors()) !== null) {
       throw new StoreError("store.pinned", "A charter is pinned already; it moves only forward.");
@@ -165,33 +181,43 @@ export class SqliteTransaction extends SqliteReader implements Transaction {
       [offered.snapshotVersion, offered.snapshotDigest],
     );
     if (pin === "contradicted" || snapshot === "contradicted") return "contradicted";
-    const charter = pin === "higher" ? offered : held;
-    const seen = snapshot === "higher" ? offered : held;
-    this.sql.run(
-      "UPDATE floors SET charter_digest = ?, charter_number = ?, snapshot_version = ?, " +
-        "snapshot_digest = ?, time_seconds = ?",
-      charter.charterDigest,
-      charter.charterNumber,
-      seen.snapshotVersion,
-      seen.snapshotDigest,
-      Math.max(held.timeSeconds, offered.timeSeconds),
-    );
-    if (offered.timeSeconds > held.timeSeconds) {
+    const later = offered.timeSeconds > held.timeSeconds;
+    if (pin === "higher" || snapshot === "higher" || later) {
+      this.#putFloors({
+        ...(pin === "higher" ? offered : held),
+        ...(snapshot === "higher" ? snapshotOf(offered) : snapshotOf(held)),
+        timeSeconds: Math.max(held.timeSeconds, offered.timeSeconds),
+      });
+    }
+    if (later) {
       this.sql.run("DELETE FROM elements WHERE expires < ?", offered.timeSeconds);
       this.sql.run("DELETE FROM claims WHERE expires < ?", offered.timeSeconds);
     }
     return pin === "lower" || snapshot === "lower" ? "behind" : "raised";
   }
 
+  #putFloors(floors: Floors): void {
+    this.#held = null;
+    this.sql.run(
+      "UPDATE floors SET charter_digest = ?, charter_number = ?, snapshot_version = ?, " +
+        "snapshot_digest = ?, time_seconds = ?",
+      floors.charterDigest,
+      floors.charterNumber,
+      floors.snapshotVersion,
+      floors.snapshotDigest,
+      floors.timeSeconds,
+    );
+  }
+
   async raiseCounters(akName: Uint8Array, offered: Counters, seen: number): Promise<Raise> {
     requireCounters(offered);
-    const held = await this.counters(akName);
-    if (held === null) {
+    const row = this.countersRow(akName);
+    if (row === null) {
       this.#putCounters(akName, offered, seen);
       return "raised";
     }
-    const row = this.sql.one("SELECT seen_seconds FROM counters WHERE ak_name = ?", akName);
-    const before = row?.integer("seen_seconds") ?? seen;
+    const held = countersOf(row);
+    const before = row.integer("seen_seconds");
     const slow = isSlow({ ...held, seen: before }, { ...offered, seen });
     const session =
       offered.resetCount - held.resetCount || offered.restartCount - held.restartCount;
@@ -307,14 +333,17 @@ export class SqliteTransaction extends SqliteReader implements Transaction {
     return this.sql.run("DELETE FROM runs WHERE run_id = ?", runId) === 1;
   }
 
-  async appendLeaf(leaf: StoredLeaf, frontier: Uint8Array): Promise<void> {
-    const { size } = await this.tree();
-    if (leaf.index !== size) {
-      throw new StoreError("store.input", `Leaf ${leaf.index} does not follow ${size} leaves.`);
+  async appendLeaves(leaves: readonly StoredLeaf[], frontier: Uint8Array): Promise<void> {
+    let { size } = await this.tree();
+    for (const { index, bytes, hash } of leaves) {
+      if (index !== size) {
+        throw new StoreError("store.input", `Leaf ${index} does not follow ${size} leaves.`);
+      }
+      requireBytes(hash, DIGEST_BYTES, "leaf hash");
+      this.sql.run("INSERT INTO leaves VALUES (?, ?, ?)", index, bytes, hash);
+      size += 1;
     }
-    requireBytes(leaf.hash, DIGEST_BYTES, "leaf hash");
-    this.sql.run("INSERT INTO leaves VALUES (?, ?, ?)", leaf.index, leaf.bytes, leaf.hash);
-    this.sql.run("UPDATE tree SET size = ?, frontier = ?", size + 1, frontier);
+    this.sql.run("UPDATE tree SET size = ?, frontier = ?", size, frontier);
   }
 
   async putHead(head: StoredHead): Promise<void> {
@@ -325,6 +354,11 @@ export class SqliteTransaction extends SqliteReader implements Transaction {
     this.sql.run("INSERT INTO heads VALUES (?, ?)", head.size, head.note);
   }
 }
+
+const snapshotOf = ({ snapshotVersion, snapshotDigest }: Floors) => ({
+  snapshotVersion,
+  snapshotDigest,
+});
 
 function requireFloors(floors: Floors): void {
   requireBytes(floors.charterDigest, DIGEST_BYTES, "charter digest");

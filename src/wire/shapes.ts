@@ -58,9 +58,15 @@ const publicKey = either(okp, ec2Key, {
 /** A public COSE_Key: Ed25519, P-256 or P-384, coordinates at their full width. */
 export type CoseKey = Of<typeof publicKey>;
 
+const thumbprints = new WeakMap<CoseKey, Uint8Array>();
+
 /** The kid of a key: SHA-256 of its canonical encoding (RFC 9679 §3). */
 export function thumbprint(value: CoseKey): Uint8Array {
-  return new Uint8Array(hash("sha256", byKey(value), "buffer"));
+  const known = thumbprints.get(value);
+  if (known !== undefined) return known;
+  const made = new Uint8Array(hash("sha256", byKey(value), "buffer"));
+  thumbprints.set(value, made);
+  return made;
 }
 
 /** Shown with its kid, as signatures name it. */

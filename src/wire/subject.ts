@@ -5,7 +5,7 @@
  */
 import { LIMITS } from "../limits.ts";
 import { parseCose } from "./cose.ts";
-import { objectDigest } from "./digests.ts";
+import { type DigestedKind, objectDigest } from "./digests.ts";
 import { type Evidence, type NodeCredential, parseSigned } from "./objects.ts";
 
 export const ZERO_DIGEST = new Uint8Array(32);
@@ -43,14 +43,30 @@ function attempt<T>(read: () => T): T | null {
   }
 }
 
-/** The grant comes first, and links after it. */
-const parseElement = (bytes: Uint8Array, place: number) =>
-  attempt(() => parseSigned(place === 0 ? "grant" : "link", bytes));
-
 /** Without its claims: a list of allowed files has thousands of them. */
-function policyDigest(bytes: Uint8Array): Uint8Array {
+function digestOf(kind: DigestedKind, bytes: Uint8Array): Uint8Array {
   const { body, payload } = parseCose(bytes);
-  return objectDigest("policy", { body, payload });
+  return objectDigest(kind, { body, payload });
+}
+
+/** Of the grant, which comes first, and of links after it. */
+export function elementDigests({ elements }: Pick<Evidence, "elements">): Uint8Array[] {
+  return elements
+    .slice(0, LIMITS.elements)
+    .map((bytes, place) => attempt(() => digestOf(place === 0 ? "grant" : "link", bytes)))
+    .map((digest) => digest ?? ZERO_DIGEST);
+}
+
+/** What the leaf of the chain says of its holder. */
+function holderOf({ elements }: Presented) {
+  const last = elements.slice(0, LIMITS.elements).at(-1);
+  if (last === undefined) return undefined;
+  const kind = elements.length === 1 ? "grant" : "link";
+  return attempt(() => parseSigned(kind, last).claims.cnf) ?? undefined;
+}
+
+export function parseNode({ node }: Pick<Evidence, "node">): NodeCredential | null {
+  return attempt(() => parseSigned("node", node).claims);
 }
 
 export function parseSubject(
@@ -58,18 +74,19 @@ export function parseSubject(
   parentRun: Uint8Array | null,
 ): UnverifiedSubject {
   const [charter] = presented.charters;
-  const elements = presented.elements.slice(0, LIMITS.elements).map(parseElement);
-  const cnf = elements.at(-1)?.claims.cnf;
-  const node = attempt(() => parseSigned("node", presented.node).claims);
+  const cnf = holderOf(presented);
+  const node = parseNode(presented);
   return {
     akName: node?.name ?? ZERO_NAME,
     node,
-    elements: elements.map((element) => element?.digest ?? ZERO_DIGEST),
+    elements: elementDigests(presented),
     domain: attempt(() => charter && parseSigned("charter", charter).claims.domain) ?? null,
     snapshotDigest: attempt(() => parseSigned("snapshot", presented.snapshot).digest),
     heldByKey: cnf !== undefined && "key" in cnf,
     parentRun,
     policies:
-      presented.policies.length === 0 ? null : attempt(() => presented.policies.map(policyDigest)),
+      presented.policies.length === 0
+        ? null
+        : attempt(() => presented.policies.map((policy) => digestOf("policy", policy))),
   };
 }

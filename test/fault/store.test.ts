@@ -57,9 +57,9 @@ describe("every write fails twice", () => {
   };
   const claim = { ...claimOf(50, ELEMENT, 1), proven: { ...PROVEN, counters: COUNTERS } };
   const entry = { proven: { ...PROVEN, counters: COUNTERS }, leaf: outcome(digest(50)) };
-  // raiseFloors, raiseCounters, claimUses, appendLeaf, putHead, openRun, commit
+  // raiseFloors, raiseCounters, claimUses, appendLeaves, putHead, openRun, commit
   const CLAIM_WRITES = 7;
-  // closeRun, raiseFloors, raiseCounters, appendLeaf, putHead, commit
+  // closeRun, raiseFloors, raiseCounters, appendLeaves, putHead, commit
   const RECORD_WRITES = 6;
   const places = (count: number) => Array.from({ length: count }, (_, at) => at);
   const both = (count: number) =>

@@ -14,7 +14,7 @@ const WRITES = [
   "claimUses",
   "openRun",
   "closeRun",
-  "appendLeaf",
+  "appendLeaves",
   "putHead",
 ] as const;
 

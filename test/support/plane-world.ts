@@ -115,6 +115,7 @@ export async function makePlaneWorld(change: Partial<PlaneParts> = {}): Promise<
       return text;
     },
     dispose: async () => {
+      await parts.cases?.close();
       await store.close();
       await rm(home, { recursive: true, force: true });
     },

@@ -228,7 +228,8 @@ describe("tampering", () => {
       sql("DELETE FROM leaves WHERE leaf_index = 0"),
       ["log.leaf-missing", 0],
     ],
-    ["a head removed", sql("DELETE FROM heads WHERE size = 3"), ["log.head-missing", 2]],
+    ["an intent's head removed", sql("DELETE FROM heads WHERE size = 4"), ["log.head-missing", 3]],
+    ["an outcome's removed", sql("DELETE FROM heads WHERE size = 2"), ["log.head-missing", 1]],
     ["the last head removed", sql("DELETE FROM heads WHERE size = 6"), ["log.head-missing", 5]],
     [
       "two leaves exchanged",

@@ -320,21 +320,24 @@ describe("runs and leaves", () => {
 
   test("leaves and heads follow each other without a gap", async () => {
     await transact(async (transaction) => {
-      await transaction.appendLeaf(leaf(0), digest(5));
+      await transaction.appendLeaves([leaf(0)], digest(5));
       await transaction.putHead({ size: 1, note: Uint8Array.of(9) });
-      await transaction.appendLeaf(leaf(1), digest(6));
+      await transaction.appendLeaves([leaf(1), leaf(2)], digest(6));
     });
-    expect(await home.store.tree()).toEqual({ size: 2, frontier: digest(6) });
-    expect(await home.store.leaves(0, 9)).toEqual([leaf(0), leaf(1)]);
-    expect(await home.store.leaves(1, 9)).toEqual([leaf(1)]);
+    expect(await home.store.tree()).toEqual({ size: 3, frontier: digest(6) });
+    expect(await home.store.leaves(0, 9)).toEqual([leaf(0), leaf(1), leaf(2)]);
+    expect(await home.store.leaves(2, 9)).toEqual([leaf(2)]);
     expect(await home.store.leaves(0, 1)).toEqual([leaf(0)]);
     expect(await home.store.lastHead()).toEqual({ size: 1, note: Uint8Array.of(9) });
-    for (const index of [0, 1, 3]) {
-      const wrong = transact((transaction) => transaction.appendLeaf(leaf(index), digest(7)));
+    for (const indexes of [[0], [2], [4], [3, 3], [3, 5]]) {
+      const wrong = transact((transaction) =>
+        transaction.appendLeaves(indexes.map(leaf), digest(7)),
+      );
       await expect(wrong).rejects.toThrow(failing("store.input"));
     }
+    expect(await home.store.tree()).toEqual({ size: 3, frontier: digest(6) });
     const early = transact((transaction) =>
-      transaction.putHead({ size: 3, note: Uint8Array.of(1) }),
+      transaction.putHead({ size: 4, note: Uint8Array.of(1) }),
     );
     await expect(early).rejects.toThrow(failing("store.input"));
   });
@@ -346,7 +349,7 @@ describe("runs and leaves", () => {
     "DELETE FROM heads",
   ])("append-only: %s", async (sql) => {
     await transact(async (transaction) => {
-      await transaction.appendLeaf(leaf(0), digest(5));
+      await transaction.appendLeaves([leaf(0)], digest(5));
       await transaction.putHead({ size: 1, note: Uint8Array.of(9) });
     });
     const { DatabaseSync } = await import("node:sqlite");
