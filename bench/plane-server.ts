@@ -61,6 +61,9 @@ async function plane(): Promise<void> {
   tell(server);
   const end = async (): Promise<void> => {
     await server.close();
+    const { size } = await made.store.tree();
+    const heads = await made.store.heads(0, 10_000);
+    console.error(`${size} leaves, ${heads.length} heads`);
     await judge.close();
     await made.dispose();
     process.exit(0);

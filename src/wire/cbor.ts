@@ -55,16 +55,17 @@ export function compareBytes(a: Uint8Array, b: Uint8Array): number {
  * `wire.cbor`.
  */
 export function encode(value: CborValue): Uint8Array {
-  const chunks: Uint8Array[] = [];
-  encodeInto(chunks, value, 0);
-  return concat(chunks);
+  const writer = new Writer();
+  writer.value(value, 0);
+  return writer.written();
 }
 
 /** Encodes a value under one tag, as COSE messages stand (RFC 9052 §2). */
 export function encodeTagged(tag: number, value: CborValue): Uint8Array {
-  const chunks = [head(TAG, tag)];
-  encodeInto(chunks, value, 0);
-  return concat(chunks);
+  const writer = new Writer();
+  writer.head(TAG, tag);
+  writer.value(value, 0);
+  return writer.written();
 }
 
 /**
@@ -103,71 +104,134 @@ export function splitTagged(bytes: Uint8Array, tags: readonly number[]): Uint8Ar
   return items;
 }
 
-function concat(chunks: readonly Uint8Array[]): Uint8Array {
-  const out = new Uint8Array(chunks.reduce((length, chunk) => length + chunk.length, 0));
-  let offset = 0;
-  for (const chunk of chunks) {
-    out.set(chunk, offset);
-    offset += chunk.length;
+const HEAD_BYTES_MAX = 9;
+const fromUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** Most values are small: they are written here, and what was written is copied out. */
+const SPARE_BYTES = 16_384;
+let spare: Buffer | null = Buffer.alloc(SPARE_BYTES);
+
+class Writer {
+  #bytes = spare ?? Buffer.alloc(SPARE_BYTES);
+  #length = 0;
+
+  constructor() {
+    spare = null;
   }
-  return out;
-}
 
-/** RFC 8949 §3: the initial byte and the shortest form of its argument (§4.2.1). */
-function head(major: number, argument: number): Uint8Array {
-  const type = major << 5;
-  if (argument < 24) return Uint8Array.of(type | argument);
-  if (argument < 0x100) return Uint8Array.of(type | 24, argument);
-  if (argument < 0x1_0000) return Uint8Array.of(type | 25, argument >> 8, argument & 0xff);
-  const out = new Uint8Array(argument < 0x1_0000_0000 ? 5 : 9);
-  const view = new DataView(out.buffer);
-  out[0] = type | (out.length === 5 ? 26 : 27);
-  if (out.length === 5) view.setUint32(1, argument);
-  else view.setBigUint64(1, BigInt(argument));
-  return out;
-}
-
-function integer(value: number): Uint8Array {
-  if (!Number.isInteger(value) || value >= INTEGERS || value < -INTEGERS) {
-    throw new WireError("wire.cbor", `${value} is no integer from -2^53 up to below 2^53`);
+  written(): Uint8Array {
+    if (this.#bytes.length === SPARE_BYTES) spare = this.#bytes;
+    return new Uint8Array(this.#bytes.subarray(0, this.#length));
   }
-  return value < 0 ? head(NEGATIVE, -1 - value) : head(UNSIGNED, value);
-}
 
-function text(value: string): Uint8Array[] {
-  if (/\p{Surrogate}/u.test(value))
-    throw new WireError("wire.cbor", "text holds half a surrogate pair");
-  const utf8 = new TextEncoder().encode(value);
-  return [head(TEXT, utf8.length), utf8];
-}
+  #reserve(count: number): void {
+    const needed = this.#length + count;
+    if (needed <= this.#bytes.length) return;
+    const larger = Buffer.alloc(Math.max(needed, 2 * this.#bytes.length));
+    this.#bytes.copy(larger, 0, 0, this.#length);
+    this.#bytes = larger;
+  }
 
-function encodeInto(chunks: Uint8Array[], value: CborValue, depth: number): void {
-  if (value === null) chunks.push(Uint8Array.of(NULL));
-  else if (typeof value === "boolean") chunks.push(Uint8Array.of(value ? TRUE : FALSE));
-  else if (typeof value === "number") chunks.push(integer(value));
-  else if (typeof value === "string") chunks.push(...text(value));
-  else if (value instanceof Uint8Array) chunks.push(head(BYTES, value.length), value);
-  else if (isArray(value)) {
-    enter(depth);
-    chunks.push(head(ARRAY, value.length));
-    for (const item of value) encodeInto(chunks, item, depth + 1);
-  } else if (isMap(value)) {
-    enter(depth);
-    chunks.push(head(MAP, value.size));
-    const entries = [...value].map(([key, item]) => ({ key: encodeKey(key), item }));
-    for (const { key, item } of entries.sort((a, b) => compareBytes(a.key, b.key))) {
-      chunks.push(key);
-      encodeInto(chunks, item, depth + 1);
+  /** RFC 8949 §3: the initial byte and the shortest form of its argument (§4.2.1). */
+  head(major: number, argument: number): void {
+    this.#reserve(HEAD_BYTES_MAX);
+    const type = major << 5;
+    const [bytes, at] = [this.#bytes, this.#length];
+    if (argument < 24) this.#length = bytes.writeUInt8(type | argument, at);
+    else if (argument < 0x100) {
+      bytes[at] = type | 24;
+      this.#length = bytes.writeUInt8(argument, at + 1);
+    } else if (argument < 0x1_0000) {
+      bytes[at] = type | 25;
+      this.#length = bytes.writeUInt16BE(argument, at + 1);
+    } else if (argument < 0x1_0000_0000) {
+      bytes[at] = type | 26;
+      this.#length = bytes.writeUInt32BE(argument, at + 1);
+    } else {
+      bytes[at] = type | 27;
+      this.#length = bytes.writeBigUInt64BE(BigInt(argument), at + 1);
     }
-  } else {
-    throw new WireError("wire.cbor", `a ${typeof value} has no encoding in this profile`);
   }
-}
 
-function encodeKey(key: CborKey): Uint8Array {
-  if (typeof key === "number") return integer(key);
-  if (typeof key === "string") return concat(text(key));
-  throw new WireError("wire.cbor", "a map key is neither an integer nor text");
+  value(value: CborValue, depth: number): void {
+    if (value === null) this.#byte(NULL);
+    else if (typeof value === "boolean") this.#byte(value ? TRUE : FALSE);
+    else if (typeof value === "number") this.#integer(value);
+    else if (typeof value === "string") this.#text(value);
+    else if (value instanceof Uint8Array) this.#string(value);
+    else if (isArray(value)) {
+      enter(depth);
+      this.head(ARRAY, value.length);
+      for (const item of value) this.value(item, depth + 1);
+    } else if (isMap(value)) {
+      enter(depth);
+      this.head(MAP, value.size);
+      this.#entries([...value], depth);
+    } else {
+      throw new WireError("wire.cbor", `a ${typeof value} has no encoding in this profile`);
+    }
+  }
+
+  #byte(value: number): void {
+    this.#reserve(1);
+    this.#bytes[this.#length] = value;
+    this.#length += 1;
+  }
+
+  #integer(value: number): void {
+    if (!Number.isInteger(value) || value >= INTEGERS || value < -INTEGERS) {
+      throw new WireError("wire.cbor", `${value} is no integer from -2^53 up to below 2^53`);
+    }
+    if (value < 0) this.head(NEGATIVE, -1 - value);
+    else this.head(UNSIGNED, value);
+  }
+
+  #string(value: Uint8Array): void {
+    this.head(BYTES, value.length);
+    this.#reserve(value.length);
+    this.#bytes.set(value, this.#length);
+    this.#length += value.length;
+  }
+
+  #text(value: string): void {
+    if (/\p{Surrogate}/u.test(value)) {
+      throw new WireError("wire.cbor", "text holds half a surrogate pair");
+    }
+    const length = Buffer.byteLength(value);
+    this.head(TEXT, length);
+    this.#reserve(length);
+    this.#length += this.#bytes.write(value, this.#length);
+  }
+
+  #key(key: CborKey): void {
+    if (typeof key === "number") this.#integer(key);
+    else if (typeof key === "string") this.#text(key);
+    else throw new WireError("wire.cbor", "a map key is neither an integer nor text");
+  }
+
+  /** As they come; sorted, and written once more, where a key proves to stand before the last. */
+  #entries(entries: readonly (readonly [CborKey, CborValue])[], depth: number): void {
+    const start = this.#length;
+    let last = start;
+    let lastEnd = start;
+    for (const [key, item] of entries) {
+      const at = this.#length;
+      this.#key(key);
+      const end = this.#length;
+      if (lastEnd > last && this.#bytes.compare(this.#bytes, last, lastEnd, at, end) < 0) {
+        this.#length = start;
+        const keyed = entries.map((entry) => ({ entry, bytes: encode(entry[0]) }));
+        keyed.sort((a, b) => compareBytes(a.bytes, b.bytes));
+        for (const { entry } of keyed) {
+          this.#key(entry[0]);
+          this.value(entry[1], depth + 1);
+        }
+        return;
+      }
+      [last, lastEnd] = [at, end];
+      this.value(item, depth + 1);
+    }
+  }
 }
 
 /**
@@ -180,14 +244,19 @@ function enter(depth: number, offset?: number): void {
   throw new WireError("wire.cbor", message, offset === undefined ? {} : { offset });
 }
 
-class Reader {
-  readonly #bytes: Uint8Array;
-  readonly #view: DataView;
-  #offset = 0;
+/** What an argument of 1, 2, 4, 8 bytes must at least be to need them. */
+const LEAST = [24, 0x100, 0x1_0000, 0x1_0000_0000];
 
-  constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+class Reader {
+  /** Never a Buffer, whose slice() is no copy. */
+  readonly #bytes: Uint8Array;
+  #offset = 0;
+  /** Of the head that was read last. */
+  #major = 0;
+  #argument = 0;
+
+  constructor({ buffer, byteOffset, byteLength }: Uint8Array) {
+    this.#bytes = new Uint8Array(buffer, byteOffset, byteLength);
   }
 
   get offset(): number {
@@ -201,21 +270,23 @@ class Reader {
 
   tag(tags: readonly number[]): number {
     const start = this.#offset;
-    const [major, argument] = this.#head();
-    if (major === TAG && tags.includes(argument)) return argument;
+    this.#head();
+    if (this.#major === TAG && tags.includes(this.#argument)) return this.#argument;
     throw this.#error(`expected tag ${tags.join(" or ")}`, start);
   }
 
   value(depth: number): CborValue {
     const start = this.#offset;
-    const [major, argument] = this.#head();
-    switch (major) {
+    this.#head();
+    const argument = this.#argument;
+    switch (this.#major) {
       case UNSIGNED:
         return argument;
       case NEGATIVE:
         return -1 - argument;
       case BYTES:
-        return new Uint8Array(this.#take(argument, start));
+        this.#skip(argument, start);
+        return this.#bytes.slice(this.#offset - argument, this.#offset);
       case TEXT:
         return this.#text(argument, start);
       case ARRAY:
@@ -235,40 +306,34 @@ class Reader {
     return new WireError("wire.cbor", `${message} (at byte ${offset})`, { offset });
   }
 
-  #take(length: number, start: number): Uint8Array {
-    const from = this.#offset;
-    if (length > this.#bytes.length - from) {
+  #skip(length: number, start: number): void {
+    if (length > this.#bytes.length - this.#offset) {
       throw this.#error("the bytes end inside a value", start);
     }
-    this.#offset = from + length;
-    return this.#bytes.subarray(from, this.#offset);
+    this.#offset += length;
   }
 
   /** Major type and argument; for major type 7 the argument is not read (see #simple). */
-  #head(): readonly [major: number, argument: number] {
+  #head(): void {
     const start = this.#offset;
-    const initial = this.#take(1, start)[0] ?? 0;
-    const major = initial >> 5;
+    this.#skip(1, start);
+    const initial = this.#bytes[start] ?? 0;
     const info = initial & 0x1f;
-    if (major === 7) return [major, info];
-    if (info < 24) return [major, info];
+    this.#major = initial >> 5;
+    this.#argument = info;
+    if (this.#major === 7 || info < 24) return;
     if (info === 31) throw this.#error("an indefinite length", start);
     if (info > 27) throw this.#error("a reserved initial byte", start);
-    const width = 1 << (info - 24);
-    this.#take(width, start);
-    const argument = this.#argument(start + 1, width);
-    const least = [24n, 0x100n, 0x1_0000n, 0x1_0000_0000n][info - 24] ?? 0n;
-    if (argument < least)
+    this.#skip(1 << (info - 24), start);
+    let argument = 0;
+    // Eight bytes are rounded here, which the bound below refuses whatever it makes of them.
+    for (let at = start + 1; at < this.#offset; at++) {
+      argument = argument * 256 + (this.#bytes[at] ?? 0);
+    }
+    if (argument < (LEAST[info - 24] ?? 0))
       throw this.#error("a number or length is not in its shortest form", start);
-    if (argument >= BigInt(INTEGERS)) throw this.#error("a number is 2^53 or more", start);
-    return [major, Number(argument)];
-  }
-
-  #argument(offset: number, width: number): bigint {
-    if (width === 1) return BigInt(this.#view.getUint8(offset));
-    if (width === 2) return BigInt(this.#view.getUint16(offset));
-    if (width === 4) return BigInt(this.#view.getUint32(offset));
-    return this.#view.getBigUint64(offset);
+    if (argument >= INTEGERS) throw this.#error("a number is 2^53 or more", start);
+    this.#argument = argument;
   }
 
   #simple(start: number): CborValue {
@@ -280,9 +345,9 @@ class Reader {
   }
 
   #text(length: number, start: number): string {
-    const utf8 = this.#take(length, start);
+    this.#skip(length, start);
     try {
-      return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(utf8);
+      return fromUtf8.decode(this.#bytes.subarray(this.#offset - length, this.#offset));
     } catch (cause) {
       const message = `text is not UTF-8 (at byte ${start})`;
       throw new WireError("wire.cbor", message, { offset: start, cause });
