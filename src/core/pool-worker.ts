@@ -3,7 +3,7 @@ import { parentPort } from "node:worker_threads";
 import { CoreError } from "./errors.ts";
 import { place } from "./instance.ts";
 import { Core, packagedModule } from "./load.ts";
-import type { BatchMessage, ResultMessage } from "./pool.ts";
+import { type BatchMessage, pack, type ResultMessage, unpack } from "./packing.ts";
 import { takeResult } from "./verdict.ts";
 
 /** A core whose results leave this thread as bytes: verdicts are made where they are used. */
@@ -30,9 +30,9 @@ const port = parentPort;
 if (port === null) throw new Error("This module runs in a worker.");
 const core = new RawCore(await packagedModule(), null);
 port.on("message", ({ cases }: BatchMessage) => {
-  const results = core.decideAll(cases);
+  const results = pack(core.decideAll(unpack(cases)));
   const message: ResultMessage = { results };
-  port.postMessage(message);
+  port.postMessage(message, [results.bytes.buffer]);
 });
 const ready: ResultMessage = { results: null };
 port.postMessage(ready);

@@ -6,6 +6,7 @@ import { Worker } from "node:worker_threads";
 import { PortcullisError } from "../errors.ts";
 import { LIMITS } from "../limits.ts";
 import type { Code } from "./codes.ts";
+import { type BatchMessage, type Packed, pack, type ResultMessage, unpack } from "./packing.ts";
 import { denied, type Verdict, verdictOf } from "./verdict.ts";
 
 export interface PoolOptions {
@@ -19,15 +20,6 @@ export interface PoolOptions {
   readonly batchMs?: number;
   /** The module that each worker runs; by default the one beside this. */
   readonly entry?: URL;
-}
-
-/** To a worker: cases to decide. From it: their results, or that it is ready. */
-export interface BatchMessage {
-  readonly cases: readonly Uint8Array[];
-}
-export interface ResultMessage {
-  /** As docs/abi.md lays them out; an empty one is a trap. Null once the core is loaded. */
-  readonly results: readonly Uint8Array<ArrayBuffer>[] | null;
 }
 
 interface Waiting {
@@ -153,7 +145,8 @@ export class Pool {
     seat.batch = [];
   }
 
-  #finish(seat: Seat, results: readonly Uint8Array<ArrayBuffer>[]): void {
+  #finish(seat: Seat, packed: Packed): void {
+    const results = unpack(packed);
     this.#deaths = 0;
     if (seat.timer !== null) clearTimeout(seat.timer);
     seat.worker.unref();
@@ -171,12 +164,12 @@ export class Pool {
       if (this.#waiting.length === 0) return;
       if (!seat.ready || seat.batch.length > 0) continue;
       seat.batch = this.#waiting.splice(0, this.#batchMax);
-      const cases = seat.batch.map(({ caseBytes }) => caseBytes);
-      for (const { length } of cases) this.#waitingBytes -= length;
+      const cases = pack(seat.batch.map(({ caseBytes }) => caseBytes));
+      this.#waitingBytes -= cases.bytes.length;
       seat.timer = setTimeout(() => this.#replace(seat, "internal.timeout"), this.#batchMs);
       seat.worker.ref();
       const message: BatchMessage = { cases };
-      seat.worker.postMessage(message);
+      seat.worker.postMessage(message, [cases.bytes.buffer]);
     }
   }
 }

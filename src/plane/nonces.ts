@@ -1,8 +1,9 @@
 /**
  * The plane's nonces: 32 bytes, good for one decision within ten seconds. A nonce carries the time
- * of its issue and a MAC by a key that lives as long as this process, so that those who ask for
- * nonces and never use them take no memory, and none survives a restart. What was used is
- * remembered until it has expired anyway; the ledger holds it for good where a use was claimed.
+ * of its issue, a count, and a MAC that makes it unpredictable, by a key that lives as long as this
+ * process: so those who ask for nonces and never use them take no memory, and none survives a
+ * restart. What was used is remembered until it has expired anyway; the ledger holds it for good
+ * where a use was claimed.
  */
 import { hash, randomBytes, timingSafeEqual } from "node:crypto";
 import { boottimeMs } from "../clock.ts";
@@ -10,6 +11,7 @@ import { LIMITS } from "../limits.ts";
 import { PlaneError } from "./error.ts";
 
 const TIME_BYTES = 6;
+const COUNT_BYTES = 6;
 const BODY_BYTES = 16;
 const LIFE_MS = LIMITS.nonceSeconds * 1000;
 
@@ -21,6 +23,7 @@ export interface NonceOptions {
 
 export class Nonces {
   readonly #key = randomBytes(64);
+  #issued = 0;
   readonly #inner = this.#key.map((byte) => byte ^ 0x36);
   readonly #outer = this.#key.map((byte) => byte ^ 0x5c);
   readonly #usedMax: number;
@@ -36,7 +39,8 @@ export class Nonces {
   issue(): Uint8Array {
     const body = Buffer.alloc(BODY_BYTES);
     body.writeUIntBE(this.#clockMs(), 0, TIME_BYTES);
-    randomBytes(BODY_BYTES - TIME_BYTES).copy(body, TIME_BYTES);
+    body.writeUIntBE(this.#issued, BODY_BYTES - COUNT_BYTES, COUNT_BYTES);
+    this.#issued += 1;
     return new Uint8Array(Buffer.concat([body, this.#mac(body)]));
   }
 

@@ -11,14 +11,14 @@ import type { Floors, Store } from "../store/contract.ts";
 import { compareBytes } from "../wire/cbor.ts";
 import type { Signer } from "../wire/keys.ts";
 import { type Evidence, parsePlain, signObject } from "../wire/objects.ts";
-import { elementDigests, ZERO_NAME } from "../wire/subject.ts";
+import { elementDigest, parseNode, ZERO_NAME } from "../wire/subject.ts";
 import { Batch } from "./batch.ts";
 import { encodeCase, type Subject } from "./case.ts";
 import { PlaneError } from "./error.ts";
 import type { Governance, Published } from "./governance.ts";
-import { KnownNodes } from "./nodes.ts";
 import { Nonces } from "./nonces.ts";
 import { Observations } from "./observations.ts";
+import { Remembered } from "./remembered.ts";
 
 /** The core, in this thread or in others. Gives a verdict for every case, a denial where it fails. */
 export interface Judge {
@@ -53,6 +53,11 @@ const DECISIONS_PER_BATCH = 64;
 /** A denied case is kept only up to this size: anyone who reaches the plane can be denied. */
 const DENIED_CASE_BYTES = 65_536;
 
+interface Standing {
+  readonly published: Published;
+  readonly floors: Floors;
+}
+
 /** A decision, not yet recorded. */
 interface Reached {
   readonly verdict: Verdict;
@@ -64,8 +69,10 @@ interface Reached {
 export class Plane {
   readonly #parts: PlaneParts;
   readonly #nonces: Nonces;
-  readonly #nodes = new KnownNodes();
+  readonly #nodes = new Remembered(nodeOf);
+  readonly #elements = new Remembered(elementDigest);
   readonly #settling: Batch<Reached, Settled>;
+  #standing: Promise<Standing> | null = null;
   readonly observations = new Observations();
 
   constructor(parts: PlaneParts) {
@@ -95,7 +102,7 @@ export class Plane {
    */
   async decide(evidence: Uint8Array): Promise<Opinion> {
     const { value } = read(evidence);
-    const node = this.#nodes.read(value.node);
+    const node = this.#nodes.of(value.node);
     const nonce = value.planeNonce;
     const fresh = nonce !== null && this.#nonces.take(nonce);
     const akName = node?.name ?? ZERO_NAME;
@@ -125,11 +132,13 @@ export class Plane {
     evidence: Uint8Array,
     nonce: Uint8Array,
   ): Promise<Uint8Array> {
-    const { store, governance } = this.#parts;
-    const subject: Subject = { akName, elements: elementDigests(value), parentRun: value.run };
-    const published = await governance.current();
-    const floors = await store.floors();
-    if (floors === null) throw new PlaneError("plane.unready", "No charter is pinned here.");
+    const { store } = this.#parts;
+    const elements = value.elements
+      .slice(0, LIMITS.elements)
+      .map((bytes) => this.#elements.of(bytes));
+    const subject: Subject = { akName, elements, parentRun: value.run };
+    this.#standing ??= this.#stand();
+    const { published, floors } = await this.#standing;
     const held = {
       pin: pinFor(value.charters, published) ?? floors.charterDigest,
       floors: raised(floors, published),
@@ -139,6 +148,17 @@ export class Plane {
       nowSeconds: this.now(),
     };
     return encodeCase(subject, held, evidence);
+  }
+
+  /** What holds for all decisions that begin in one turn of the event loop. */
+  async #stand(): Promise<Standing> {
+    setImmediate(() => {
+      this.#standing = null;
+    });
+    const published = await this.#parts.governance.current();
+    const floors = await this.#parts.store.floors();
+    if (floors === null) throw new PlaneError("plane.unready", "No charter is pinned here.");
+    return { published, floors };
   }
 
   /** Cases first: a leaf never names one that may be lost. */
@@ -205,6 +225,12 @@ export class Plane {
     };
     return signObject("result", claims, [this.#parts.signer]);
   }
+}
+
+/** Who a credential says it is of. */
+function nodeOf(credential: Uint8Array) {
+  const claims = parseNode(credential);
+  return claims && { name: claims.name, ueid: Buffer.from(claims.ueid).toString("hex") };
 }
 
 function read(evidence: Uint8Array): { readonly value: Evidence } {

@@ -49,12 +49,9 @@ function digestOf(kind: DigestedKind, bytes: Uint8Array): Uint8Array {
   return objectDigest(kind, { body, payload });
 }
 
-/** Of the grant, which comes first, and of links after it. */
-export function elementDigests({ elements }: Pick<Evidence, "elements">): Uint8Array[] {
-  return elements
-    .slice(0, LIMITS.elements)
-    .map((bytes, place) => attempt(() => digestOf(place === 0 ? "grant" : "link", bytes)))
-    .map((digest) => digest ?? ZERO_DIGEST);
+/** Grants and links are named alike. */
+export function elementDigest(bytes: Uint8Array): Uint8Array {
+  return attempt(() => digestOf("grant", bytes)) ?? ZERO_DIGEST;
 }
 
 /** What the leaf of the chain says of its holder. */
@@ -65,8 +62,8 @@ function holderOf({ elements }: Presented) {
   return attempt(() => parseSigned(kind, last).claims.cnf) ?? undefined;
 }
 
-export function parseNode({ node }: Pick<Evidence, "node">): NodeCredential | null {
-  return attempt(() => parseSigned("node", node).claims);
+export function parseNode(credential: Uint8Array): NodeCredential | null {
+  return attempt(() => parseSigned("node", credential).claims);
 }
 
 export function parseSubject(
@@ -75,11 +72,11 @@ export function parseSubject(
 ): UnverifiedSubject {
   const [charter] = presented.charters;
   const cnf = holderOf(presented);
-  const node = parseNode(presented);
+  const node = parseNode(presented.node);
   return {
     akName: node?.name ?? ZERO_NAME,
     node,
-    elements: elementDigests(presented),
+    elements: presented.elements.slice(0, LIMITS.elements).map(elementDigest),
     domain: attempt(() => charter && parseSigned("charter", charter).claims.domain) ?? null,
     snapshotDigest: attempt(() => parseSigned("snapshot", presented.snapshot).digest),
     heldByKey: cnf !== undefined && "key" in cnf,
