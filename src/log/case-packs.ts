@@ -46,6 +46,7 @@ export class CasePack {
   /** All of them are durable then. After a failure the pack must not be used any more. */
   async append(cases: readonly PackedCase[]): Promise<void> {
     const parts = cases.flatMap(({ digest, bytes }) => {
+      if (bytes.length > LIMITS.caseBytes) throw new Error(`a case of ${bytes.length} bytes`);
       const length = Buffer.alloc(4);
       length.writeUInt32BE(bytes.length);
       return [digest, length, bytes];

@@ -54,13 +54,12 @@ export class CaseFolder {
   async writeAll(cases: readonly Uint8Array[]): Promise<Uint8Array[]> {
     const packed = cases.map((bytes) => ({ digest: digestOf(bytes), bytes }));
     try {
-      const pack = this.#pack ?? (await this.#newPack());
-      // Held only while it is whole: behind a torn record nothing would be found.
-      this.#pack = null;
-      await pack.append(packed);
-      if (pack.full) await pack.close();
-      else this.#pack = pack;
+      this.#pack ??= await this.#newPack();
+      await this.#pack.append(packed);
+      if (this.#pack.full) await this.close();
     } catch (cause) {
+      // Behind a torn record nothing would be found.
+      await this.close();
       throw unwritable(this.#path, cause);
     }
     return packed.map(({ digest }) => digest);
@@ -74,8 +73,9 @@ export class CaseFolder {
   }
 
   async close(): Promise<void> {
-    await this.#pack?.close();
+    const pack = this.#pack;
     this.#pack = null;
+    await pack?.close();
   }
 
   /**

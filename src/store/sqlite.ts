@@ -19,9 +19,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { monotonicMs } from "../clock.ts";
 import { PrivateError, requirePrivate } from "../private.ts";
 import { type Store, StoreError, type Transaction } from "./contract.ts";
+import { SqliteReader } from "./reader.ts";
 import { APPLICATION_ID, MIGRATIONS, SCHEMA, SCHEMA_VERSION } from "./schema.ts";
 import { Sql } from "./sql.ts";
-import { SqliteReader, SqliteTransaction } from "./transaction.ts";
+import { SqliteTransaction } from "./transaction.ts";
 
 /** How long a transaction waits for other processes before it rejects with `store.busy`. */
 const BUSY_MS_MAX = 5_000;

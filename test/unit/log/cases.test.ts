@@ -4,13 +4,14 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   rmSync,
   statSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { LIMITS } from "../../../src/limits.ts";
 import { CaseFolder } from "../../../src/log/cases.ts";
 
@@ -78,4 +79,68 @@ test.each<[string, () => void]>([
 test("a case beyond the bound is not kept", async () => {
   const large = new Uint8Array(LIMITS.caseBytes + 1);
   await expect(cases.write(large)).rejects.toThrow(failing("log.unwritable"));
+});
+
+describe("a pack", () => {
+  const MANY = Array.from({ length: 20 }, (_, i) => Buffer.alloc(i * 40, i));
+  const packs = () => readdirSync(folder).filter((name) => name.endsWith(".cases"));
+
+  test("holds many cases, for their owner only, each found by its digest", async () => {
+    const digests = [
+      ...(await cases.writeAll(MANY.slice(0, 7))),
+      ...(await cases.writeAll(MANY.slice(7))),
+    ];
+    await cases.close();
+    expect(packs()).toHaveLength(1);
+    expect(statSync(join(folder, packs()[0] ?? "")).mode & 0o777).toBe(0o600);
+    const later = new CaseFolder(folder);
+    for (const [i, digest] of digests.entries()) {
+      expect(Buffer.from(await later.read(digest))).toEqual(MANY[i]);
+    }
+    await expect(later.read(new Uint8Array(32))).rejects.toThrow(failing("log.case"));
+  });
+
+  test("torn at any place gives what is whole, and nothing else", async () => {
+    const digests = await cases.writeAll(MANY.slice(0, 4));
+    await cases.close();
+    const file = join(folder, packs()[0] ?? "");
+    const whole = readFileSync(file);
+    for (let size = 0; size < whole.length; size++) {
+      writeFileSync(file, whole.subarray(0, size));
+      let end = 0;
+      for (const [i, digest] of digests.entries()) {
+        end += 36 + (MANY[i]?.length ?? 0);
+        const read = cases.read(digest).then((bytes) => Buffer.from(bytes));
+        if (end <= size) await expect(read).resolves.toEqual(MANY[i]);
+        else await expect(read).rejects.toThrow(failing("log.case"));
+      }
+    }
+  });
+
+  test("of which a byte was changed gives no case that it does not name", async () => {
+    const [digest = new Uint8Array(0)] = await cases.writeAll([CASE]);
+    await cases.close();
+    const file = join(folder, packs()[0] ?? "");
+    const whole = readFileSync(file);
+    for (let at = 0; at < whole.length; at++) {
+      const changed = Buffer.from(whole);
+      changed.writeUInt8((whole[at] ?? 0) ^ 1, at);
+      writeFileSync(file, changed);
+      await expect(cases.read(digest)).rejects.toThrow(failing("log.case"));
+    }
+    writeFileSync(file, whole);
+    chmodSync(file, 0o644);
+    await expect(cases.read(digest)).rejects.toThrow(/chmod 600/);
+  });
+
+  test("that could not be written to is left alone: the next cases go to another", async () => {
+    await cases.writeAll([CASE]);
+    await expect(cases.writeAll([Buffer.alloc(LIMITS.caseBytes + 1)])).rejects.toThrow(
+      failing("log.unwritable"),
+    );
+    const [digest = new Uint8Array(0)] = await cases.writeAll([Buffer.from("another")]);
+    await cases.close();
+    expect(packs()).toHaveLength(2);
+    expect(Buffer.from(await cases.read(digest)).toString()).toBe("another");
+  });
 });

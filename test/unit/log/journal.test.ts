@@ -146,6 +146,44 @@ describe("record", () => {
   });
 });
 
+describe("settle", () => {
+  const judged = (key: number, element: number, max: number) => ({
+    proven: PROVEN,
+    claim: { key: digest(key), elements: [{ digest: digest(element), max, expires: 1_000 }] },
+    leaf: { ...denied("window.expired"), event: "checked", code: null } as const,
+  });
+  const stored = async () =>
+    (await home.store.leaves(0, 20)).map(({ bytes }) => parseLeaf(bytes).code);
+
+  test("each is judged by what those before it claimed; all share one head", async () => {
+    const settled = await journal.settle([
+      judged(50, 60, 2),
+      judged(51, 60, 2),
+      judged(52, 60, 2),
+      judged(51, 61, 2),
+      { proven: null, claim: null, leaf: denied("policy.user") },
+      judged(53, 61, 1),
+    ]);
+    expect(settled.map(({ index }) => index)).toEqual([0, 1, 2, 3, 4, 5]);
+    const why = [null, null, "ledger.use", "ledger.request", null, null];
+    expect(settled.map(({ conflict }) => conflict?.code ?? null)).toEqual(why);
+    const lost = "internal.ledger";
+    expect(await stored()).toEqual([null, null, lost, lost, "policy.user", null]);
+    expect(await home.store.uses([digest(60), digest(61)])).toEqual([2, 1]);
+    expect((await home.store.heads(0, 9)).map(({ size }) => size)).toEqual([6]);
+    expect(await verified()).toMatchObject({ size: 6, events: { checked: 3, denied: 3 } });
+  });
+
+  test("with one that is out of bounds, nothing of any is written", async () => {
+    const bad = { proven: null, claim: null, leaf: { ...denied("x"), code: "no code" } };
+    await expect(journal.settle([judged(50, 60, 2), bad])).rejects.toThrow(
+      failing("log.unwritable"),
+    );
+    expect(await home.store.uses([digest(60)])).toEqual([0]);
+    expect((await home.store.tree()).size).toBe(0);
+  });
+});
+
 describe("abortOpenRuns", () => {
   test("leaves runs of living gates alone, this one's too", async () => {
     await journal.claim(claimOf(50, 60, 3));

@@ -280,6 +280,22 @@ describe("tampering", () => {
   });
 });
 
+test("decisions that were settled together stand under one head", async () => {
+  const leaf = denied("window.expired");
+  const both = [leaf, leaf].map((one) => ({ proven: null, claim: null, leaf: one }));
+  await journalOf(home.store).settle(both);
+  expect(await findingOf(() => undefined)).toBeNull();
+  const forget = (database: DatabaseSync) => database.exec("DELETE FROM heads WHERE size = 8");
+  expect(await findingOf(forget)).toEqual(["log.head-missing", 7]);
+  const bytes = encodeLeaf(denied("policy.user"));
+  const replace = (database: DatabaseSync) => {
+    database
+      .prepare("UPDATE leaves SET bytes = ?, hash = ? WHERE leaf_index = 6")
+      .run(bytes, leafHash(bytes));
+  };
+  expect(await findingOf(replace)).toEqual(["log.head-root", 7]);
+});
+
 describe("an earlier head, kept elsewhere", () => {
   const cut = (database: DatabaseSync) => {
     database.exec("DELETE FROM leaves WHERE leaf_index >= 4; DELETE FROM heads WHERE size > 4");
