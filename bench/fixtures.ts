@@ -1,5 +1,5 @@
 /** Keys and signatures to measure with, each in the form that every contender wants. */
-import { generateKeyPairSync, type KeyObject, randomBytes, sign } from "node:crypto";
+import { constants, generateKeyPairSync, type KeyObject, randomBytes, sign } from "node:crypto";
 import type { PublicKey, Scheme } from "../src/core/index.ts";
 
 export interface Signed {
@@ -9,7 +9,13 @@ export interface Signed {
   /** r||s for ECDSA. */
   readonly signature: Uint8Array<ArrayBuffer>;
   /** For node:crypto: DER for ECDSA, as asking it for r||s is slower there. */
-  readonly native: { readonly hash: string | null; key: KeyObject; signature: Uint8Array };
+  readonly native: {
+    readonly hash: string | null;
+    readonly key: KeyObject;
+    readonly signature: Uint8Array;
+    /** For RSA. */
+    readonly padding?: number;
+  };
 }
 
 /** Bytes of a message: about a TPMS_ATTEST. */
@@ -54,18 +60,26 @@ export function signEd25519(keys: number): Signed[] {
   });
 }
 
-export function signRsa(modulusLength: number, keys: number): Signed[] {
+/** RSASSA-PKCS1-v1_5, or RSASSA-PSS with a salt of 32 bytes; RFC 8017 §8. */
+export function signRsa(
+  modulusLength: number,
+  keys: number,
+  type: "rsassa" | "rsapss" = "rsassa",
+): Signed[] {
+  const { RSA_PKCS1_PADDING, RSA_PKCS1_PSS_PADDING } = constants;
+  const padding = type === "rsassa" ? RSA_PKCS1_PADDING : RSA_PKCS1_PSS_PADDING;
   return Array.from({ length: keys }, () => {
     const { publicKey, privateKey } = generateKeyPairSync("rsa", { modulusLength });
     const text = message();
-    const signature = new Uint8Array(sign("sha256", text, privateKey));
+    const options = { key: privateKey, padding, saltLength: 32 };
+    const signature = new Uint8Array(sign("sha256", text, options));
     const { n, e } = publicKey.export({ format: "jwk" });
     return {
-      scheme: { type: "rsassa", hash: "sha256" },
+      scheme: { type, hash: "sha256" },
       key: { n: bytes(n), e: bytes(e) },
       message: text,
       signature,
-      native: { hash: "sha256", key: publicKey, signature },
+      native: { hash: "sha256", key: publicKey, signature, padding },
     };
   });
 }

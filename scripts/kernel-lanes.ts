@@ -113,6 +113,16 @@ export function partsOf(k: number, limbs = LIMBS): string[] {
 export const quad = (name: string, value: number): string =>
   `const ${name}: usize = memory.data<i32>([${Array(4).fill(value).join(", ")}]);`;
 
+const BLEND = [
+  "/** Low halves of one vector, high halves of the other. */",
+  "// @ts-ignore: decorator",
+  "@inline",
+  "function blend(low: v128, high: v128): v128 {",
+  "  return v128.shuffle<u16>(low, high, 0, 9, 2, 11, 4, 13, 6, 15);",
+  "}",
+  "",
+];
+
 const made = (script: string): string =>
   `// Made by scripts/${script}, which explains it. Do not edit.`;
 
@@ -130,13 +140,7 @@ export function preamble(script: string, limbs = LIMBS): string[] {
     "  return i32x4.splat(0);",
     "}",
     "",
-    "/** Low halves of one vector, high halves of the other. */",
-    "// @ts-ignore: decorator",
-    "@inline",
-    "function blend(low: v128, high: v128): v128 {",
-    "  return v128.shuffle<u16>(low, high, 0, 9, 2, 11, 4, 13, 6, 15);",
-    "}",
-    "",
+    ...BLEND,
   ];
 }
 
@@ -148,5 +152,7 @@ export function reductionPreamble(script: string): string[] {
     "",
     quad("MASK", 2 ** BITS - 1),
     quad("LOW", 0xffff),
+    "",
+    ...BLEND,
   ];
 }

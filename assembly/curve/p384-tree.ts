@@ -8,6 +8,7 @@ import { invariant } from "../abi";
 import {
   add,
   choose,
+  copyWide,
   invertLanes,
   isZero,
   mul,
@@ -66,7 +67,7 @@ export function setWideJob(job: u32, p: usize, q: usize, sum: usize, group: u32)
  * PRODUCTS[i] = the product of the denominators of jobs i and up; false when it is zero in a lane.
  */
 function multiplyUp(jobs: u32): bool {
-  memory.copy(PRODUCTS + <usize>(jobs * WIDE_BYTES), ONE, WIDE_BYTES);
+  copyWide(PRODUCTS + <usize>(jobs * WIDE_BYTES), ONE);
   for (let job = jobs; job-- > 0;) {
     const at = JOBS + (<usize>job << 4);
     sub(DIFFERENCE, <usize>load<u32>(at, 4), <usize>load<u32>(at));
@@ -97,7 +98,7 @@ export function addWidePairs(jobs: u32): bool {
     mulSub(SUM_X, SLOPE, SLOPE, DIFFERENCE);
     sub(DIFFERENCE, p, SUM_X);
     mulSub(sum + Y, DIFFERENCE, SLOPE, p + Y);
-    memory.copy(sum, SUM_X, WIDE_BYTES);
+    copyWide(sum, SUM_X);
   }
   return true;
 }

@@ -6,10 +6,8 @@
 import { addLimbs, clear, compare, isZero as isZeroNumber, limb, setLimb, subLimbs } from "./limbs";
 import { add as addModular } from "./montgomery";
 import { FIELD, PRIME } from "./p384";
-import { mulSub } from "./p384-lanes.generated";
+import { multiply, reduce, reduceLess } from "./p384-lanes.generated";
 import { invertOdd } from "./safegcd";
-
-export { mulSub } from "./p384-lanes.generated";
 
 /** Bytes of four numbers. */
 export const WIDE_BYTES: i32 = 240;
@@ -21,7 +19,6 @@ const LIMBS: u32 = 30;
 export const ONE: usize = memory.data(240, 16);
 export const SQUARE: usize = memory.data(240, 16);
 const CUBE: usize = memory.data(240, 16);
-const ZERO: usize = memory.data(240, 16);
 const PLAIN: usize = memory.data(52, 16);
 const TURNED: usize = memory.data(240, 16);
 const PRODUCT: usize = memory.data(240, 16);
@@ -41,8 +38,28 @@ function defineConstants(): void {
 }
 
 /** out = a·b/R. */
+// @ts-ignore: decorator
+@inline
 export function mul(out: usize, a: usize, b: usize): void {
-  mulSub(out, a, b, ZERO);
+  multiply(a, b);
+  reduce(out);
+}
+
+/** out = a·b/R - c. */
+// @ts-ignore: decorator
+@inline
+export function mulSub(out: usize, a: usize, b: usize, c: usize): void {
+  multiply(a, b);
+  reduceLess(out, c);
+}
+
+/** out = a; memory.copy would be a call out of the module (measured). */
+export function copyWide(out: usize, a: usize): void {
+  for (let i: usize = 0; i < 240; i += 48) {
+    v128.store(out + i, v128.load(a + i));
+    v128.store(out + i, v128.load(a + i, 16), 16);
+    v128.store(out + i, v128.load(a + i, 32), 32);
+  }
 }
 
 export function sub(out: usize, a: usize, b: usize): void {
@@ -121,7 +138,7 @@ function fill(out: usize, a: usize): void {
 
 /** Whether one lane, a few p from zero at most, is a multiple of p. */
 export function isZero(a: usize, lane: u32): bool {
-  reduce(a, lane);
+  toPlain(a, lane);
   return isZeroNumber(PLAIN, 12);
 }
 
@@ -135,7 +152,7 @@ export function invertLanes(out: usize, a: usize): bool {
   turnOne(OTHERS, PRODUCT, 240);
   mul(PRODUCT, PRODUCT, OTHERS);
   mul(OTHERS, OTHERS, TURNED);
-  reduce(PRODUCT, 0);
+  toPlain(PRODUCT, 0);
   if (isZeroNumber(PLAIN, 12)) return false;
   invertOdd(PLAIN, PLAIN, PRIME, 12);
   fill(TURNED, PLAIN);
@@ -145,7 +162,7 @@ export function invertLanes(out: usize, a: usize): bool {
 }
 
 /** PLAIN = one lane, a few p from zero at most, in [0, p); in Montgomery's form if it was. */
-function reduce(a: usize, lane: u32): void {
+function toPlain(a: usize, lane: u32): void {
   a += (<usize>lane) << 2;
   let held: i64 = 0;
   let bits: u32 = 0;
