@@ -83,15 +83,15 @@ async function enroll(session: Session, options: Options): Promise<void> {
   const answer = await node.answer(pending.challenge);
   const iat = nowSeconds();
   const bound = domain.charter.object.claims.bounds.nodeSeconds;
-  const statusIndex = await reserveIndex(domain.layout, "nodes");
   const bytes = await enroller.issue(pending, answer, {
     labels,
-    statusIndex,
+    statusIndex: () => reserveIndex(domain.layout, "nodes"),
     iat,
     exp: iat + (options.lifetime ?? Math.min(YEAR_SECONDS, bound)),
     enrolled: known && { ueid: known.claims.ueid, name: known.claims.name },
     replace: options.replace === true,
   });
+  const { statusIndex } = parseSigned("node", bytes).claims;
   await coverIndex(home.path, await publicationOf(home, {}), "nodes", statusIndex);
   await keepIssued(domain.layout, "nodes", statusIndex, bytes);
   if (known) await revokeOld(home, domain, known);

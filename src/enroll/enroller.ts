@@ -59,7 +59,8 @@ export interface EnrollerOptions {
 /** What the operator decides about a node. */
 export interface NodeGrant {
   readonly labels: readonly string[];
-  readonly statusIndex: number;
+  /** Asked once everything else holds: a request that is refused takes no index. */
+  readonly statusIndex: () => number | Promise<number>;
   /** Seconds since 1970. */
   readonly iat: number;
   readonly exp: number;
@@ -241,7 +242,7 @@ export class Enroller {
       counters: { resetCount, restartCount, clock, firmwareVersion },
       logKey: request.logKey,
       nvIndexName: request.nvIndexName,
-      statusIndex: terms.statusIndex,
+      statusIndex: await terms.statusIndex(),
     };
     return signObject("node", credential, [this.#options.signer]);
   }

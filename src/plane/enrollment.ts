@@ -80,15 +80,14 @@ export class Enrollments {
     const { enroller, register, store, lifetimeSeconds } = this.#parts;
     const answer = parseEnrollment("answer", message);
     const iat = nowSeconds();
-    const statusIndex = await register.reserve();
     const credential = await enroller.issue(waiting.pending, answer, {
       ...waiting.terms,
-      statusIndex,
+      statusIndex: () => register.reserve(),
       iat,
       exp: iat + lifetimeSeconds,
       enrolled: await register.enrolled(waiting.pending.ueid),
     });
-    const { name, counters } = parseSigned("node", credential).claims;
+    const { name, counters, statusIndex } = parseSigned("node", credential).claims;
     await store.transact((transaction) => transaction.replaceCounters(name, counters, iat));
     await register.keep(statusIndex, credential);
     return credential;

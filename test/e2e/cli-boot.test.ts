@@ -2,7 +2,7 @@
  * A policy over boot events, from its capture to an update that rolls in, on a software TPM whose
  * PCRs were extended with the events of a log.
  */
-import { appendFile, chmod, readFile, rm } from "node:fs/promises";
+import { appendFile, chmod, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openTpm, pcrExtend, TPM_ALG } from "../../src/tpm/index.ts";
@@ -73,7 +73,17 @@ test("a boot is captured for review, signed, and judged; an update rolls in besi
 
   // Another command line: denied, and named by the recorded case.
   await bootAgain(UPDATED);
-  expect((await run()).err).toMatch(/^environment\.eventlog-event/);
+  const reason = /^ {2}policy base: sha256 PCR 8: not allowed: event \d+, "linux quiet splash"$/m;
+  const { err } = await run();
+  expect(err).toMatch(/^environment\.eventlog-event/);
+  expect(err).toMatch(reason);
+  const replays = await Promise.all(
+    (await readdir(cases())).map((name) => place.run(["replay", join(cases(), name)])),
+  );
+  expect(replays.map(({ code, out }) => [code, reason.test(out)]).sort()).toEqual([
+    [0, false],
+    [77, true],
+  ]);
   const tried = await place.run(["policy", "test", "base", cases()]);
   expect(tried.code).toBe(77);
   expect(tried.out).toMatch(/PCR 8: not allowed: event \d+, "linux quiet splash"/);

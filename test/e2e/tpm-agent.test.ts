@@ -183,7 +183,7 @@ describe("an agent", () => {
     });
     const pending = await enroller.challenge(node.request, new Date());
     const answer = await node.answer(pending.challenge);
-    const grant = { labels: [], statusIndex: 0, iat: 1, exp: 2, enrolled: null };
+    const grant = { labels: [], statusIndex: () => 0, iat: 1, exp: 2, enrolled: null };
     const { claims } = parseSigned("node", await enroller.issue(pending, answer, grant));
     expect(claims.ekCertificate).toBeNull();
     await node.close();

@@ -34,9 +34,14 @@ import { testSigner } from "../support/keys.ts";
 const signer = testSigner("enroller");
 const logKey = testSigner("log").key;
 const seconds = Math.floor(Date.now() / 1000);
+/** Status indexes given out. */
+let taken = 0;
 const grant = {
   labels: ["web"],
-  statusIndex: 7,
+  statusIndex: () => {
+    taken++;
+    return 7;
+  },
   iat: seconds,
   exp: seconds + 3600,
   enrolled: null,
@@ -285,7 +290,9 @@ describe("what the enroller refuses", () => {
     const answer = await b.answer(two.challenge);
     const taken = { ueid: one.ueid, name: one.akName };
     const takeOver = { ...grant, enrolled: taken, replace: true };
+    const before = taken;
     expect(await refusal(enroller.issue(two, answer, takeOver))).toBe("enroll.identity");
+    expect(taken).toBe(before);
     const three = await enroller.challenge(b.request, now);
     const issued = await enroller.issue(three, await b.answer(three.challenge), grant);
     expect(parseSigned("node", issued).claims.ueid).toEqual(ueidOf(b.request.ekPublic));
@@ -299,7 +306,9 @@ describe("what the enroller refuses", () => {
       const answer = await node.answer(pending.challenge);
       return enroller.issue(pending, answer, { ...grant, enrolled, replace });
     };
+    const before = taken;
     expect(await refusal(again(false))).toBe("enroll.rekey");
+    expect(taken).toBe(before);
     expect(await again(true)).toBeInstanceOf(Uint8Array);
   });
 });

@@ -130,7 +130,13 @@ export class Site implements AsyncDisposable {
     const pending = await enroller.challenge(node.request, new Date());
     const answer = await node.answer(pending.challenge);
     const iat = nowSeconds();
-    const grant = { labels: ["workshop"], statusIndex: 0, iat, exp: iat + DAY, enrolled: null };
+    const grant = {
+      labels: ["workshop"],
+      statusIndex: () => 0,
+      iat,
+      exp: iat + DAY,
+      enrolled: null,
+    };
     const credential = await enroller.issue(pending, answer, grant);
     this.#authority = await DemoAuthority.open(this.layout, pending.ueid, POLICY);
     await writeAkFile(nodeFiles(this.home).ak, node.blob);
