@@ -82,11 +82,11 @@ const RULED: readonly Row[] = [
   ],
   [
     "ima-memfd",
-    "A program without a file, under a name of its own choice.",
-    [...ENTRIES, ngEntry("/memfd:/var/cache/x (deleted)")],
+    "A program without a file, in a folder of its own naming, which the policy excludes.",
+    [...ENTRIES, ngEntry("/memfd:app/x (deleted)")],
     file,
     ["memfd entries in IMA"],
-    EXCLUDED,
+    ima({ files: files("/bin/a", "/bin/b"), excluded: ["/memfd:app/"] }),
   ],
   [
     "ima-excluded-sibling",

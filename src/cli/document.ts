@@ -4,7 +4,7 @@
  * stands gives its type, so that an argument 2030-03 or `no`, or a digest of digits only, means
  * what is written. Every refusal names the place: `grant.yaml: uses: ...`.
  */
-import { LineCounter, parseDocument } from "yaml";
+import { isNode, isScalar, LineCounter, parseDocument, visit } from "yaml";
 import { UsageError } from "./error.ts";
 import { parseCount, parseHex, parseSpan, parseTime } from "./values.ts";
 
@@ -125,14 +125,26 @@ export function parseYaml(bytes: Uint8Array, name: string): Field {
     lineCounter: lines,
     prettyErrors: false,
     schema: "failsafe",
+    // Looked for below: the parser compares each key with each, and an allowlist has thousands.
+    uniqueKeys: false,
   });
+  const refuse = (offset: number, message: string, cause?: Error): never => {
+    const { line, col } = lines.linePos(offset);
+    throw new UsageError(`${name}, line ${line}, column ${col}: ${message}`, { cause });
+  };
   const [error] = [...document.errors, ...document.warnings];
-  if (error !== undefined) {
-    const { line, col } = lines.linePos(error.pos[0]);
-    throw new UsageError(`${name}, line ${line}, column ${col}: ${error.message}`, {
-      cause: error,
-    });
-  }
+  if (error !== undefined) refuse(error.pos[0], error.message, error);
+  visit(document, {
+    Map: (_, { items }) => {
+      const seen = new Set<unknown>();
+      for (const { key } of items) {
+        const text = isScalar(key) ? key.value : key;
+        if (seen.has(text))
+          refuse(isNode(key) ? (key.range?.[0] ?? 0) : 0, "Map keys must be unique");
+        seen.add(text);
+      }
+    },
+  });
   try {
     return new Field(document.toJS({ mapAsMap: true, maxAliasCount: 0 }), name);
   } catch (cause) {

@@ -136,6 +136,14 @@ describe("IMA rules", () => {
     refused(`name: bad\nima: ${rules}\n`, message);
   });
 
+  test("a path that stands twice, however it is written, is refused with its place", () => {
+    const [one, two] = [`/bin/a: ${A}`, `"/bin/a": ${B}`];
+    refused(`name: a\nima:\n  files:\n    ${one}\n    ${two}\n`, /line 5, column 5: .* unique/);
+    refused("name: a\nname: b\n", /line 2, column 1: .* unique/);
+    refused(`name: a\nima: {buffers: {k: ${A}, k: ${A}}}\n`, /line 2, column \d+: .* unique/);
+    refused("name: a\n? [b]\n: c\n", /a name is no text/);
+  });
+
   test("a digest of more names than one row holds, a weak key, one of another kind", () => {
     const many = Array.from({ length: 1_025 }, (_, i) => `/a/${i}: ${A}`).join(", ");
     refused(`name: bad\nima: {files: {${many}}}\n`, /1024 names: list it under `digests`/);
