@@ -1,11 +1,11 @@
 import { defineConfig } from "vitest/config";
+import quick from "./vitest.config.ts";
 
 export default defineConfig({
   test: {
+    ...quick.test,
     include: ["test/**/*.slow.test.ts"],
-    pool: "forks",
-    maxWorkers: 2,
+    exclude: [],
     testTimeout: 3_600_000,
-    hookTimeout: 60_000,
   },
 });

@@ -1,16 +1,12 @@
 /** `portcullis` as a process of its own, in a home of its own. */
 import { execFile } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir, userInfo } from "node:os";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 export const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
 const main = join(root, "src/cli/main.ts");
-
-// Each process would strip the types of the same sources again, which takes two thirds of its time.
-// Node names what it keeps by what it was made of, so that it serves all files, and other runs.
-const compileCache = join(tmpdir(), `portcullis-compile-cache-${userInfo().uid}`);
 
 export interface Ran {
   readonly code: number | null;
@@ -64,8 +60,8 @@ export function runNode(
   cwd: string,
 ): Promise<Ran> {
   return new Promise((done) => {
-    const { PATH } = process.env;
-    const all = { PATH, HOME: cwd, NODE_COMPILE_CACHE: compileCache, ...env };
+    const { PATH, NODE_COMPILE_CACHE } = process.env;
+    const all = { PATH, HOME: cwd, NODE_COMPILE_CACHE, ...env };
     execFile(process.execPath, words, { env: all, cwd }, (error, out, err) => {
       const code = error === null ? 0 : typeof error.code === "number" ? error.code : null;
       done({ code, out, err });

@@ -6,9 +6,10 @@
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { glob, mkdir, readFile, rename } from "node:fs/promises";
+import { glob, mkdir, readFile, rmdir, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { writeKernels } from "../../scripts/kernels.ts";
@@ -18,18 +19,28 @@ const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
 export const BUILDS = ["simd", "scalar", "checked"] as const;
 export type Build = (typeof BUILDS)[number];
 
-/**
- * Files that make one module where any of them is asked for: asc takes seconds for each. No two of
- * a row may export the same name.
- */
-const TOGETHER: readonly (readonly string[])[] = [
-  ["crypto", "sig/ecdsa", "sig/ed25519", "sig/rsa", "policy/pcr-rules"].concat(
-    ["public", "attest", "signature", "pcr", "clock"].map((name) => `tpm/${name}`),
+interface Part {
+  readonly files: readonly string[];
+  /** The builds that tests ask for: made in one go, for asc is quicker once it is warm. */
+  readonly builds: readonly Build[];
+}
+
+const part = (builds: readonly Build[], ...names: readonly string[]): Part => ({
+  files: names.map((name) => `assembly/${name}.ts`),
+  builds,
+});
+
+/** Files that make one module where any of them is asked for. No two may export the same name. */
+const TOGETHER: readonly Part[] = [
+  part(
+    BUILDS,
+    ...["crypto", "sig/ecdsa", "sig/ed25519", "sig/rsa", "policy/pcr-rules"],
+    ...["public", "attest", "signature", "pcr", "clock"].map((name) => `tpm/${name}`),
   ),
-  ["field/safegcd", "field/montgomery", "field/limbs", "hash/hash"],
-  ["field/p256-lanes", "field/long-lanes", "hash/sha256-lanes"],
-  ["sig/p384-lanes", "sig/p256-batch", "sig/prepared-keys", "sig/ecdsa"],
-].map((row) => row.map((name) => `assembly/${name}.ts`));
+  part(BUILDS, "field/safegcd", "field/montgomery", "field/limbs", "hash/hash"),
+  part(["simd"], "field/p256-lanes", "field/long-lanes", "hash/sha256-lanes"),
+  part(["simd"], "sig/p384-lanes", "sig/p256-batch", "sig/prepared-keys", "sig/ecdsa"),
+];
 
 interface Config {
   targets: Record<Build, { use: string[]; enable?: string[] }>;
@@ -49,30 +60,55 @@ async function sourceDigest(config: string): Promise<string> {
  */
 export async function compile(
   build: Build,
-  wanted: readonly string[],
+  entries: readonly string[],
 ): Promise<WebAssembly.Module> {
-  const entries = TOGETHER.find((row) => wanted.every((name) => row.includes(name))) ?? wanted;
   const text = await readFile(join(root, "asconfig.json"), "utf8");
-  const { targets, options }: Config = JSON.parse(text);
   await writeKernels(root);
   const folder = join(tmpdir(), `portcullis-assembly-${await sourceDigest(text)}`);
-  const name = createHash("sha256").update(entries.join()).digest("hex").slice(0, 12);
-  const path = join(folder, `${name}.${build}.wasm`);
-  if (!existsSync(path)) {
-    await mkdir(folder, { recursive: true });
-    const made = `${path}.${process.pid}`;
-    const args = ["--config", "none", "--outFile", made, "--runtime", options.runtime];
-    args.push("--optimizeLevel", `${options.optimizeLevel}`);
-    args.push("--shrinkLevel", `${options.shrinkLevel}`);
-    for (const use of targets[build].use) args.push("--use", use);
-    for (const feature of targets[build].enable ?? []) args.push("--enable", feature);
-    const asc = join(root, "node_modules/assemblyscript/bin/asc.js");
-    await promisify(execFile)(process.execPath, [asc, "assembly/abi.ts", ...entries, ...args], {
-      cwd: root,
-    });
-    await rename(made, path);
+  await mkdir(folder, { recursive: true });
+  const { files, builds } = TOGETHER.find(
+    (part) => part.builds.includes(build) && entries.every((name) => part.files.includes(name)),
+  ) ?? { files: entries, builds: [build] };
+  const name = createHash("sha256").update(files.join()).digest("hex").slice(0, 12);
+  const pathOf = (one: Build): string => join(folder, `${name}.${one}.wasm`);
+  await alone(join(folder, `${name}.lock`), pathOf(build), async () => {
+    const jobs = builds.map((one) => ({ path: pathOf(one), args: argumentsOf(text, one, files) }));
+    await promisify(execFile)(process.execPath, [COMPILER, JSON.stringify(jobs)], { cwd: root });
+  });
+  return WebAssembly.compile(await readFile(pathOf(build)));
+}
+
+const COMPILER = fileURLToPath(new URL("compiler.ts", import.meta.url));
+
+function argumentsOf(config: string, build: Build, files: readonly string[]): string[] {
+  const { targets, options }: Config = JSON.parse(config);
+  const args = ["assembly/abi.ts", ...files, "--config", "none", "--runtime", options.runtime];
+  args.push("--optimizeLevel", `${options.optimizeLevel}`);
+  args.push("--shrinkLevel", `${options.shrinkLevel}`);
+  for (const use of targets[build].use) args.push("--use", use);
+  for (const feature of targets[build].enable ?? []) args.push("--enable", feature);
+  return args;
+}
+
+const STALE_MS = 300_000;
+
+/** Makes the file unless it is there; of several processes, one does, and the others wait. */
+async function alone(lock: string, path: string, make: () => Promise<void>): Promise<void> {
+  while (!existsSync(path)) {
+    try {
+      await mkdir(lock);
+    } catch {
+      const held = await stat(lock).catch(() => null);
+      if (held !== null && Date.now() - held.mtimeMs > STALE_MS) await rmdir(lock);
+      await sleep(100);
+      continue;
+    }
+    try {
+      if (!existsSync(path)) await make();
+    } finally {
+      await rmdir(lock);
+    }
   }
-  return WebAssembly.compile(await readFile(path));
 }
 
 type Call = (...args: (number | bigint)[]) => number;
