@@ -1,5 +1,6 @@
-import { AK_TYPES, type AkType, nameOf, u16 } from "../../test/support/ak.ts";
+import { AK_TYPES, type AkType, concat, nameOf, u16 } from "../../test/support/ak.ts";
 import { CLOCK, PCRS } from "../../test/support/domain.ts";
+import { HASH } from "../../test/support/event-logs.ts";
 import { seeded } from "../../test/support/keys.ts";
 import {
   acceptedQuote,
@@ -27,6 +28,11 @@ import {
 } from "./rows.ts";
 
 const BASE = "accepted-ecdsa-p256";
+/** The quoted values, in the order of the selection. */
+const VALUES = [...(PCRS.sha256 ?? []).values()];
+const [FIRST = ZEROS, SECOND = ZEROS] = VALUES;
+const SHORT = FIRST.subarray(0, 20);
+const [LESS, MORE] = [FIRST.subarray(0, -1), concat(FIRST.subarray(-1), SECOND)];
 const FRESHNESS: readonly Row[] = [
   [
     "nonce-other",
@@ -149,6 +155,37 @@ const SELECTION: readonly Row[] = [
     "digest-empty",
     "The signed digest has no byte.",
     { request: { pcrDigest: new Uint8Array() } },
+    "environment.quote-digest",
+  ],
+  [
+    "digest-hash-other",
+    "The digest over the values is of SHA-256; the key signs with SHA-384.",
+    { ak: "ecdsa-p384", request: { pcrDigest: HASH.sha256(concat(...VALUES)) } },
+    "environment.quote-digest",
+  ],
+  [
+    "digest-order",
+    "The digest is over the values in another order than the selection's.",
+    { request: { pcrDigest: HASH.sha256(concat(...VALUES.toReversed())) } },
+    "environment.quote-digest",
+  ],
+  [
+    "values-length",
+    "The digest is over values of which the first has 20 bytes, as it is presented.",
+    {
+      request: { pcrDigest: HASH.sha256(concat(SHORT, ...VALUES.slice(1))) },
+      quote: {
+        pcrs: { sha256: { ...acceptedQuote().pcrs.sha256, 0: SHORT } },
+        policy: policyOf(PCRS),
+      },
+    },
+    "environment.quote-digest",
+    ["unsigned selection used instead of the signed one"],
+  ],
+  [
+    "values-boundary",
+    "A byte has moved from one value to the next: the digest is the same.",
+    { quote: { pcrs: { sha256: { ...acceptedQuote().pcrs.sha256, 0: LESS, 1: MORE } } } },
     "environment.quote-digest",
   ],
   [
@@ -283,7 +320,8 @@ export function editedCases(): CorpusCase[] {
     ...rows.map(([name, about, overrides, codes, mistakes = []]): CorpusCase => {
       const quote = acceptedQuote(overrides);
       const list = typeof codes === "string" ? [codes] : codes;
-      return { name, about, mistakes, from: BASE, signer: "software", quote, codes: list };
+      const from = overrides.ak === undefined ? BASE : `accepted-${overrides.ak}`;
+      return { name, about, mistakes, from, signer: "software", quote, codes: list };
     }),
     ...mixed(),
   ];
