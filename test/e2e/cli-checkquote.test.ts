@@ -13,6 +13,8 @@ import { pcrShape } from "../../src/cli/eventlog.ts";
 import { readPcrList } from "../../src/cli/quote-file.ts";
 import { openTpm } from "../../src/tpm/open.ts";
 import { concat, u8 } from "../support/ak.ts";
+import { agileLog } from "../support/event-logs.ts";
+import { hex } from "../support/signatures.ts";
 import { describeVectors } from "../support/vectors.ts";
 import { Place } from "./cli-support.ts";
 import { softwareTpm } from "./tpm-support.ts";
@@ -321,6 +323,22 @@ describe("--pcr-list", () => {
       ["sha256", 7],
     ]);
   });
+});
+
+test("--eventlog must replay to the values, for both", async () => {
+  const digests = { sha256: hex("aa".repeat(32)), sha384: hex("bb".repeat(48)) };
+  const event = { pcr: 0, type: 8, data: u8(1), digests };
+  const banks = ["sha256", "sha384"] as const;
+  const few = { message: "few.msg", signature: "few.sig", pcrs: "few.bin", public: "ecc.pem" };
+  for (const [events, code] of [
+    [[event], "holds"],
+    [[event, event], "environment.eventlog-mismatch"],
+  ] as const) {
+    const eventlog = await place.write("boot.log", agileLog(banks, events));
+    expect(await codeOf(ours("ecc", few, { eventlog }))).toBe(code);
+    const theirsToo = await theirs("ecc", few, ["-l", FEW, "-e", eventlog]);
+    expect(theirsToo).toBe(code === "holds");
+  }
 });
 
 test("a hash that is not the key's own is refused: what would be signed with it is not this", async () => {
