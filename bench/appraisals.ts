@@ -6,12 +6,14 @@ import { CLOCK } from "../test/support/domain.ts";
 import { seeded } from "../test/support/keys.ts";
 import { nativeKey, quoteKey, quoteSignature } from "./cases.ts";
 import { toDer } from "./fixtures.ts";
+import { appraising } from "./logs.ts";
 import type { Scale, Suite } from "./measure.ts";
 import { insist, pick, turns } from "./signatures.ts";
 
 /** go-attestation's AKPublic.Verify takes about 1.3 native verifications: the budget is six times it. */
 const BUDGET = 6 / 1.3;
 const PCRS = new Map(Array.from({ length: 24 }, (_, pcr) => [pcr, seeded(`value ${pcr}`)]));
+const BATCH = 64;
 /** More than the core keeps anything of. */
 const QUOTES = { full: 4500, quick: 2500, once: 2 };
 
@@ -35,7 +37,6 @@ export function appraisalSuites(core: Core, scale: Scale): Suite[] {
   const native = nativeKey(key);
   const ders = quotes.map(({ signature }) => toDer(quoteSignature(signature)));
   const nativeTurn = turns(quotes.length);
-  const turn = turns(quotes.length);
   const subjects = [
     {
       name: "node:crypto, the signature alone",
@@ -46,11 +47,11 @@ export function appraisalSuites(core: Core, scale: Scale): Suite[] {
       },
     },
     {
-      name: "appraiseQuote, key enrolled",
-      operations: 1,
+      name: `appraiseQuotes, key enrolled, batch of ${BATCH}`,
       budget: BUDGET,
-      run: () => insist(core.appraiseQuote(pick(quotes, turn())).ok),
+      ...appraising(core, quotes, BATCH),
     },
+    { name: "appraiseQuote, key enrolled", ...appraising(core, quotes, 1) },
   ];
   return [{ name: "Quote over 24 PCRs", subjects }];
 }

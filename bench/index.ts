@@ -45,9 +45,14 @@ for (const group of groups) {
     (name) => name.includes(options.only) || options.only.startsWith(name),
   );
   if (!asked) continue;
-  for (const { name, subjects } of await group.make(core, scale)) {
-    if (!name.includes(options.only)) continue;
-    const results = await measure(subjects, pace);
+  for (const suite of await group.make(core, scale)) {
+    const { name } = suite;
+    if (!name.includes(options.only)) {
+      await suite.end?.();
+      continue;
+    }
+    const results = await measure(suite.subjects, suite.pace ?? pace, suite.clock);
+    await suite.end?.();
     console.log(`\n${name}`);
     for (const line of resultLines(results)) console.log(line);
     figures.push({ name, results });

@@ -5,6 +5,7 @@ import { decisionSuites } from "./decisions.ts";
 import { hashSuites } from "./hashing.ts";
 import { eventLogSuites, imaSuites } from "./logs.ts";
 import type { Scale, Suite } from "./measure.ts";
+import { processSuites } from "./processes.ts";
 import { otherSuites, p256Suites, scalingSuites } from "./signatures.ts";
 
 export interface Group {
@@ -22,4 +23,5 @@ export const groups: readonly Group[] = [
   { names: ["Quote with a boot log"], make: eventLogSuites },
   { names: ["IMA list"], make: imaSuites },
   { names: ["SHA-256"], make: hashSuites },
+  { names: ["Whole process"], make: processSuites },
 ];

@@ -68,9 +68,10 @@ test("the module keeps its budgets of size, and its tables their sizes", () => {
 test("every suite runs", async () => {
   const core = await loadCore();
   for (const { names, make } of groups) {
-    for (const { name, subjects } of await make(core, "once")) {
+    for (const { name, subjects, end } of await make(core, "once")) {
       expect(names.some((start) => name.startsWith(start))).toBe(true);
       for (const { run } of subjects) await run();
+      await end?.();
     }
   }
 }, 120_000);
