@@ -1,4 +1,7 @@
-/** One plane, one node, over TLS: admitted through the plane, denied without it. */
+/**
+ * One plane, one node, over TLS: admitted through the plane, denied without it, and what a plane
+ * that dies between claim and signature leaves behind.
+ */
 import { userInfo } from "node:os";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { SoftwareTpm } from "../../swtpm/index.ts";
@@ -38,4 +41,51 @@ describe("plane mode", () => {
     await site.serve();
     expect(await site.job("node", grant)).toMatchObject({ code: 0, err: "" });
   });
+});
+
+/** Its process is killed when it is about to sign a result: what it signs for is claimed by then. */
+const KILLED_AT_SIGNATURE = `
+  import crypto from "node:crypto";
+  import { syncBuiltinESMExports } from "node:module";
+  const sign = crypto.sign;
+  crypto.sign = (hash, bytes, ...rest) => {
+    if (Buffer.from(bytes).includes("portcullis-result+cwt")) process.kill(process.pid, "SIGKILL");
+    return sign(hash, bytes, ...rest);
+  };
+  syncBuiltinESMExports();
+`;
+
+describe("a plane that is killed between claim and signature", () => {
+  test("has admitted nothing, and gives no use twice when it is back", async () => {
+    const grant = await site.authorize("three.grant", 2);
+    await site.stop();
+    const before = await claimed();
+    const script = `data:text/javascript,${encodeURIComponent(KILLED_AT_SIGNATURE)}`;
+    await site.serve([], { NODE_OPTIONS: `--import ${script}` });
+    const asked = await site.job("node", grant);
+    expect(asked).toMatchObject({
+      code: 75,
+      out: "",
+      err: expect.stringMatching(/plane\.missing/),
+    });
+    expect(await site.ended()).toBe("SIGKILL");
+    // The claim was durable before the signature was begun.
+    expect(await claimed()).toBe(before + 1);
+    expect(await site.job("node", grant)).toMatchObject({ code: 75, out: "" });
+
+    await site.serve();
+    expect(await site.job("node", grant)).toMatchObject({ code: 0, err: "" });
+    const again = await site.job("node", grant);
+    expect(again).toMatchObject({ code: 77, out: "" });
+    expect(again.err).toMatch(/the plane says replay\.use/);
+    expect(await claimed()).toBe(before + 2);
+    const { out } = await site.must("plane", ["audit", "verify", "--json"]);
+    expect(JSON.parse(out)).toMatchObject({ verified: true });
+  });
+
+  /** Agreements in the plane's log. */
+  async function claimed(): Promise<number> {
+    const { out } = await site.must("plane", ["audit", "verify", "--json"]);
+    return JSON.parse(out).events.checked;
+  }
 });

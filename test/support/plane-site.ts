@@ -95,7 +95,7 @@ export class PlaneSite {
   }
 
   /** Starts the plane, and waits until it listens. */
-  async serve(words: readonly string[] = []): Promise<void> {
+  async serve(words: readonly string[] = [], more: NodeJS.ProcessEnv = {}): Promise<void> {
     const listen = ["--listen", `127.0.0.1:${this.port}`];
     const tls = ["--tls-cert", "tls.crt", "--tls-key", "tls.key"];
     const roots = ["--root", "root.pem", "--intermediate", "issuer.pem"];
@@ -104,6 +104,7 @@ export class PlaneSite {
       PATH: process.env.PATH,
       PORTCULLIS_HOME: this.file("plane"),
       NODE_COMPILE_CACHE: this.file("cache"),
+      ...more,
     };
     const stdio = ["ignore", "pipe", "pipe"] as const;
     const server = spawn(process.execPath, all, { cwd: this.path, env, stdio: [...stdio] });
@@ -129,6 +130,15 @@ export class PlaneSite {
     server.kill(signal);
     const [code] = await gone;
     return code as number | null;
+  }
+
+  /** Once it has ended by itself: by which signal. */
+  async ended(): Promise<NodeJS.Signals | null> {
+    const server = this.#server;
+    if (server === null) return null;
+    if (server.exitCode === null && server.signalCode === null) await once(server, "exit");
+    this.#server = null;
+    return server.signalCode;
   }
 
   get pid(): number {
