@@ -5,35 +5,13 @@ import { statSync } from "node:fs";
 import { nowSeconds } from "../clock.ts";
 import { LIMITS } from "../limits.ts";
 import type { Signer } from "../wire/keys.ts";
-import { type NodeCredential, parseSigned, type Snapshot } from "../wire/objects.ts";
+import { type NodeCredential, parseSigned } from "../wire/objects.ts";
+import type { GovernanceChange, Published, RegisteredNode } from "../wire/published.ts";
 import { isRevoked } from "../wire/status.ts";
 import { type Domain, loadDomain, loadPolicies } from "./domain.ts";
 import { numbersIn, readBounded } from "./files.ts";
 import { ISSUED_EXTENSION, Layout } from "./layout.ts";
 import { type Change, publish, revoke } from "./publication.ts";
-
-export interface PublishedState {
-  readonly domain: string;
-  readonly charters: readonly Uint8Array[];
-  /** Of these charters, in their order. */
-  readonly charterDigests: readonly Uint8Array[];
-  readonly snapshot: Uint8Array;
-  readonly statusList: Uint8Array;
-  readonly version: number;
-  readonly digest: Uint8Array;
-  readonly issued: number;
-  readonly expires: number;
-  readonly freeze: Snapshot["freeze"];
-  readonly decision: Snapshot["decision"];
-  /** Active policies by their digest in hex. */
-  readonly policies: ReadonlyMap<string, Uint8Array>;
-}
-
-export type StateChange =
-  | { readonly kind: "renew" }
-  | { readonly kind: "freeze"; readonly freeze: Snapshot["freeze"] }
-  | { readonly kind: "decision"; readonly decision: Snapshot["decision"] }
-  | { readonly kind: "revoke"; readonly of: "grants" | "nodes"; readonly index: number };
 
 /** A file system's clock ticks: what changed within this time may change again unseen. */
 const RACY_MS = 200;
@@ -41,8 +19,10 @@ const RACY_MS = 200;
 export class PublishedDomain {
   readonly #layout: Layout;
   readonly #signers: readonly Signer[];
-  #held: { readonly mark: string; readonly state: PublishedState; readonly domain: Domain } | null =
+  #held: { readonly mark: string; readonly state: Published; readonly domain: Domain } | null =
     null;
+
+  readonly #credentials = new Map<number, NodeCredential>();
 
   /** `signers`: the governance keys that this process may use, none perhaps. */
   constructor(path: string, signers: readonly Signer[]) {
@@ -50,7 +30,7 @@ export class PublishedDomain {
     this.#signers = signers;
   }
 
-  async current(): Promise<PublishedState> {
+  async current(): Promise<Published> {
     return (await this.#load()).state;
   }
 
@@ -72,7 +52,7 @@ export class PublishedDomain {
     return stats.map(({ ino, mtimeNs }) => `${ino}:${mtimeNs}`).join("/");
   }
 
-  async change(change: StateChange): Promise<PublishedState> {
+  async change(change: GovernanceChange): Promise<Published> {
     const { path } = this.#layout;
     const publication = { signers: this.#signers, nowSeconds: nowSeconds() };
     if (change.kind === "revoke") {
@@ -84,21 +64,29 @@ export class PublishedDomain {
     return this.current();
   }
 
-  /** Every credential that was issued here. */
-  async nodes(): Promise<{ readonly claims: NodeCredential; readonly revoked: boolean }[]> {
+  /** Every credential that was issued here. A file of one is never changed, so each is read once. */
+  async nodes(): Promise<RegisteredNode[]> {
     const { domain } = await this.#load();
-    const nodes: { claims: NodeCredential; revoked: boolean }[] = [];
+    const nodes: RegisteredNode[] = [];
     for (const index of await numbersIn(this.#layout.nodes, ISSUED_EXTENSION.nodes)) {
-      const bytes = await readBounded(this.#layout.issuedFile("nodes", index), LIMITS.policyBytes);
-      if (bytes === null || bytes.length === 0) continue;
-      const { claims } = parseSigned("node", bytes);
+      const claims = this.#credentials.get(index) ?? (await this.#readCredential(index));
+      if (claims === null) continue;
       nodes.push({ claims, revoked: isRevoked(domain.status.list, "nodes", index) });
     }
     return nodes;
   }
+
+  /** Null for an index that is only reserved. */
+  async #readCredential(index: number): Promise<NodeCredential | null> {
+    const bytes = await readBounded(this.#layout.issuedFile("nodes", index), LIMITS.policyBytes);
+    if (bytes === null || bytes.length === 0) return null;
+    const { claims } = parseSigned("node", bytes);
+    this.#credentials.set(index, claims);
+    return claims;
+  }
 }
 
-async function stateOf(domain: Domain): Promise<PublishedState> {
+async function stateOf(domain: Domain): Promise<Published> {
   const { iat, exp, version, freeze, decision } = domain.snapshot.object.claims;
   const active = (await loadPolicies(domain)).filter((policy) => policy.active);
   const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { monotonicMs, nowSeconds } from "../clock.ts";
 import type { Enroller, PendingEnrollment } from "../enroll/index.ts";
 import type { Store } from "../store/contract.ts";
-import { encodeEnrollment, parseEnrollment } from "../wire/enrollment.ts";
+import { type EnrollmentRequest, encodeEnrollment, parseEnrollment } from "../wire/enrollment.ts";
 import { parseSigned } from "../wire/objects.ts";
 import { PlaneError } from "./error.ts";
 
@@ -31,6 +31,8 @@ export interface EnrollmentParts {
   readonly store: Store;
   /** How long a credential is valid. */
   readonly lifetimeSeconds: number;
+  /** How many challenges may wait for their answers at once. */
+  readonly waitingMax?: number;
 }
 
 interface Waiting {
@@ -45,6 +47,8 @@ const WAITING_MAX = 256;
 export class Enrollments {
   readonly #parts: EnrollmentParts;
   readonly #waiting = new Map<string, Waiting>();
+  /** Challenges that are being made. */
+  #begun = 0;
 
   constructor(parts: EnrollmentParts) {
     this.#parts = parts;
@@ -54,15 +58,24 @@ export class Enrollments {
   async challenge(message: Uint8Array, terms: EnrollmentTerms) {
     const request = parseEnrollment("request", message);
     this.#forget();
-    if (this.#waiting.size >= WAITING_MAX) {
+    if (this.#waiting.size + this.#begun >= (this.#parts.waitingMax ?? WAITING_MAX)) {
       throw new PlaneError("plane.busy", "Too many enrollments wait for their answers: ask again.");
     }
-    const pending = await this.#parts.enroller.challenge(request, new Date());
+    const pending = await this.#begin(request);
     const id = new Uint8Array(randomBytes(16));
     const untilMs = monotonicMs() + ANSWER_SECONDS * 1000;
     this.#waiting.set(hex(id), { pending, terms, untilMs });
     const challenge = encodeEnrollment("challenge", pending.challenge);
     return { id, challenge, seconds: ANSWER_SECONDS };
+  }
+
+  async #begin(request: EnrollmentRequest): Promise<PendingEnrollment> {
+    this.#begun += 1;
+    try {
+      return await this.#parts.enroller.challenge(request, new Date());
+    } finally {
+      this.#begun -= 1;
+    }
   }
 
   /**

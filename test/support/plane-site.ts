@@ -95,9 +95,12 @@ export class PlaneSite {
   }
 
   /** Starts the plane, and waits until it listens. */
-  async serve(words: readonly string[] = [], more: NodeJS.ProcessEnv = {}): Promise<void> {
+  async serve(
+    words: readonly string[] = [],
+    more: NodeJS.ProcessEnv = {},
+    tls: readonly string[] = ["--tls-cert", "tls.crt", "--tls-key", "tls.key"],
+  ): Promise<void> {
     const listen = ["--listen", `127.0.0.1:${this.port}`];
-    const tls = ["--tls-cert", "tls.crt", "--tls-key", "tls.key"];
     const roots = ["--root", "root.pem", "--intermediate", "issuer.pem"];
     const all = [main, "serve", ...listen, ...tls, ...roots, ...words];
     const env = {
