@@ -30,6 +30,7 @@ const ROUTES: readonly [method: "GET" | "POST", path: string, access: "open" | R
     ["POST", "/v1/revocations", "operate", "json"],
     ["GET", "/healthz", "open", "none"],
     ["GET", "/readyz", "open", "none"],
+
     ["GET", "/", "open", "none"],
     ["GET", "/page.js", "open", "none"],
     ["GET", "/page.css", "open", "none"],
@@ -98,15 +99,30 @@ const bearer = (text: string) => ({ authorization: `Bearer ${text}` });
 const roleOf = (access: "open" | Role): Record<string, string> =>
   access === "open" ? {} : bearer(made.token(access));
 
-test("the table holds every route there is", () => {
+const named = (path: string): string => path.replace(/0{64}/, ":digest").replace(/0{32}/, ":id");
+
+test("the table holds every route there is, and the description too", () => {
+  const listed = ROUTES.map(([method, path]) => `${method} ${named(path)}`).sort();
+  // A tree: each line has four or five characters a level, then a part of the path, and its methods.
+  const above: string[] = [];
+  const there = server
+    .printRoutes({ commonPrefix: false })
+    .split("\n")
+    .flatMap((line) => {
+      const [, branches = "", part = "", methods] =
+        /^([\s│├└─]*)(\S+)(?: \(([A-Z, ]+)\))?$/.exec(line) ?? [];
+      above.splice(Math.floor(branches.length / 4) - 1, above.length, part);
+      const all = methods?.split(", ") ?? [];
+      return all.map((method) => `${method} ${above.join("")}`);
+    });
+  expect(there.sort()).toEqual(listed);
   const { paths = {} } = server.swagger() as { paths?: Record<string, Record<string, unknown>> };
   const described = Object.entries(paths).flatMap(([path, methods]) =>
-    Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
+    Object.keys(methods).map(
+      (method) => `${method.toUpperCase()} ${path.replace(/\{(\w+)\}/g, ":$1")}`,
+    ),
   );
-  const listed = ROUTES.map(
-    ([method, path]) => `${method} ${path.replace(/0{64}/, "{digest}").replace(/0{32}/, "{id}")}`,
-  );
-  expect(described.sort()).toEqual(listed.sort());
+  expect(described.sort()).toEqual(listed);
 });
 
 describe.each(ROUTES)("%s %s (%s, body: %s)", (method, url, access, body) => {
@@ -173,6 +189,27 @@ describe.each(ROUTES)("%s %s (%s, body: %s)", (method, url, access, body) => {
   });
 });
 
+test.each([
+  "",
+  "0",
+  "0".repeat(31),
+  "0".repeat(33),
+  "0".repeat(65),
+  "A".repeat(64),
+  "%2e%2e",
+  "%zz",
+])("an address that ends with %j names nothing", async (end) => {
+  const headers = { ...TYPE.cbor, ...roleOf("enroll") };
+  for (const asked of [
+    { method: "GET", url: `/v1/policies/${end}` } as const,
+    { method: "POST", url: `/v1/enrollments/${end}`, headers, payload: "x" } as const,
+  ]) {
+    const { status, response } = await ask(asked);
+    expect([400, 404]).toContain(status);
+    expectProblem(response);
+  }
+});
+
 /** Missing, extra, coerced, duplicate, wrong, too large, too deep. */
 function wrongJson(good: string): string[] {
   const members = good.slice(1, -1);
@@ -210,7 +247,7 @@ function wrongJson(good: string): string[] {
   ];
 }
 
-describe("what arrives on the socket", () => {
+describe("what arrives on the socket, at every route", () => {
   async function raw(lines: string): Promise<string> {
     const socket: Socket = connect(port, "127.0.0.1");
     await once(socket, "connect");
@@ -223,63 +260,96 @@ describe("what arrives on the socket", () => {
     await once(socket, "close");
     return answer;
   }
-  const head = "POST /v1/decisions HTTP/1.1\r\nhost: plane\r\n";
 
-  test.each([
-    ["no HTTP", "hello\r\n\r\n", 400, "request.malformed"],
+  /** Request line, host, token of the route's role, and these headers. */
+  type Route = (typeof ROUTES)[number];
+  function request([method, path, access]: Route, headers: readonly string[], body = ""): string {
+    const token = access === "open" ? [] : [`authorization: Bearer ${made.token(access)}`];
+    const lines = [`${method} ${path} HTTP/1.1`, "host: plane", ...token, ...headers];
+    return `${lines.join("\r\n")}\r\n\r\n${body}`;
+  }
+  const typeOf = ([, , , body]: Route): string =>
+    `content-type: ${TYPE[body === "json" ? "json" : "cbor"]["content-type"]}`;
+
+  test.each<[string, number, string, Body[], (route: Route) => string]>([
     [
-      "headers that are too large",
-      `${head}x: ${"x".repeat(9_000)}\r\n\r\n`,
+      "headers too large",
       431,
       "request.headers",
+      ["none", "cbor", "json"],
+      (route) => request(route, [`x: ${"x".repeat(9_000)}`]),
     ],
-    ["headers that do not end", head, 408, "request.slow"],
     [
-      "a body that does not come",
-      `${head}content-type: application/cbor\r\ncontent-length: 9\r\n\r\nabc`,
+      "headers that do not end",
       408,
       "request.slow",
+      ["none", "cbor", "json"],
+      (route) => request(route, []).slice(0, -2),
     ],
     [
-      "a second content-length",
-      `${head}content-length: 1\r\ncontent-length: 2\r\n\r\nab`,
-      400,
-      "request.malformed",
-    ],
-    [
-      "a second content-type",
-      `${head}content-type: application/cbor\r\ncontent-type: text/plain\r\ncontent-length: 1\r\n\r\na`,
+      "a second host",
       400,
       "request.duplicate",
+      ["none", "cbor", "json"],
+      (route) => request(route, ["Host: other"]),
     ],
     [
       "a second token",
-      "GET /v1/state HTTP/1.1\r\nhost: plane\r\nauthorization: Bearer a\r\nauthorization: Bearer b\r\n\r\n",
       400,
       "request.duplicate",
+      ["none", "cbor", "json"],
+      (route) => request(route, ["authorization: Bearer a", "Authorization: Bearer b"]),
     ],
-  ])("%s", async (_what, lines, status, code) => {
-    const answer = await raw(lines);
-    expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
-    expect(answer).toContain(`"code":"${code}"`);
+    [
+      "a second content-length",
+      400,
+      "request.malformed",
+      ["none", "cbor", "json"],
+      (route) => request(route, ["content-length: 1", "content-length: 2"], "ab"),
+    ],
+    [
+      "a second content-type",
+      400,
+      "request.duplicate",
+      ["cbor", "json"],
+      (route) =>
+        request(route, [typeOf(route), "content-type: text/plain", "content-length: 1"], "a"),
+    ],
+    [
+      "a body that does not come",
+      408,
+      "request.slow",
+      ["cbor", "json"],
+      (route) => request(route, [typeOf(route), "content-length: 9"], "abc"),
+    ],
+    [
+      "a body that is too large",
+      413,
+      "request.too-large",
+      ["cbor", "json"],
+      (route) => request(route, [typeOf(route), "content-length: 99999999"], "a"),
+    ],
+    [
+      "a body of no length, where none is taken",
+      400,
+      "request.body",
+      ["none"],
+      (route) => request(route, ["transfer-encoding: chunked"], "1\r\na\r\n0\r\n\r\n"),
+    ],
+  ])("%s", async (_what, status, code, bodies, lines) => {
+    const asked = ROUTES.filter(([, , , body]) => bodies.includes(body));
+    const answers = await Promise.all(asked.map((route) => raw(lines(route))));
+    for (const [i, answer] of answers.entries()) {
+      const told = `${asked[i]?.slice(0, 2).join(" ")}: ${answer}`;
+      expect(answer.startsWith(`HTTP/1.1 ${status} `), told).toBe(true);
+      expect(answer, told).toContain(`"code":"${code}"`);
+    }
   });
-});
 
-test("CVE-2023-38200: connections that never finish a request keep nobody waiting", async () => {
-  const beginnings = ["", "POST /v1/decisions HTTP/1.1\r\nhost: plane\r\n"];
-  const sockets = Array.from({ length: 40 }, () => connect(port, "127.0.0.1"));
-  for (const [i, socket] of sockets.entries()) {
-    socket.on("error", () => undefined);
-    await once(socket, "connect");
-    socket.write(beginnings[i % 2] ?? "");
-  }
-  const answers = await Promise.all(
-    sockets.map(() => fetch(`http://127.0.0.1:${port}/healthz`).then(({ status }) => status)),
-  );
-  expect(new Set(answers)).toEqual(new Set([200]));
-  // Nobody of them was cut off so that the others could be served.
-  expect(sockets.filter(({ destroyed }) => !destroyed)).not.toHaveLength(0);
-  for (const socket of sockets) socket.destroy();
+  test("that is no HTTP", async () => {
+    const answer = await raw("hello\r\n\r\n");
+    expect(answer).toMatch(/^HTTP\/1.1 400 .*"code":"request.malformed"/s);
+  });
 });
 
 test("a decision over HTTP is the plane's", async () => {
