@@ -5,7 +5,7 @@
 import type { Socket } from "node:net";
 import rateLimit from "@fastify/rate-limit";
 import swagger from "@fastify/swagger";
-import fastify, { type FastifyInstance } from "fastify";
+import fastify, { type FastifyInstance, type FastifyReply } from "fastify";
 import type { PlaneService } from "../plane/index.ts";
 import { addGuards } from "./guards.ts";
 import { parseJson } from "./json.ts";
@@ -55,14 +55,13 @@ export async function makeServer(options: ServerOptions): Promise<FastifyInstanc
     ajv: { customOptions: AJV },
     routerOptions: { maxParamLength: 128 },
     clientErrorHandler: refuseConnection,
+    frameworkErrors: (error, _request, reply) => refuse(error, reply),
   }) as unknown as FastifyInstance;
   server.server.headersTimeout = requestMs;
   server.setErrorHandler((error, _request, reply) => {
-    const problem = problemFor(error);
-    if (problem.status >= 500 && problem.code !== "server.busy") options.onFailure(error);
-    if (problem.status === 503) reply.header("retry-after", "1");
-    if (problem.status === 401) reply.header("www-authenticate", "Bearer");
-    return reply.status(problem.status).type(PROBLEM_TYPE).send(JSON.stringify(problem));
+    const { status, code } = problemFor(error);
+    if (status >= 500 && code !== "server.busy") options.onFailure(error);
+    return refuse(error, reply);
   });
   addParsers(server);
   await server.register(rateLimit, {
@@ -86,6 +85,14 @@ export async function makeServer(options: ServerOptions): Promise<FastifyInstanc
   addNotFound(server);
   await server.ready();
   return server;
+}
+
+/** What an error comes to, also of an address that no route is looked up for. */
+function refuse(error: unknown, reply: FastifyReply) {
+  const problem = problemFor(error);
+  if (problem.status === 503) reply.header("retry-after", "1");
+  if (problem.status === 401) reply.header("www-authenticate", "Bearer");
+  return reply.status(problem.status).type(PROBLEM_TYPE).send(JSON.stringify(problem));
 }
 
 function addParsers(server: FastifyInstance): void {

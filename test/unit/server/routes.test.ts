@@ -1,42 +1,11 @@
 /** Every route: who may use it, and what each wrong input is told. */
-import { once } from "node:events";
-import { connect, type Socket } from "node:net";
 import type { FastifyInstance } from "fastify";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { makeServer } from "../../../src/server/index.ts";
 import { PROBLEMS } from "../../../src/server/problems.ts";
 import { makePlaneWorld, type PlaneWorld } from "../../support/plane-world.ts";
+import { ROUTES, type Role } from "./table.ts";
 
-type Role = "view" | "operate" | "enroll";
-type Body = "none" | "cbor" | "json";
-
-/** Each route's authorization, and the kind of body that it takes. */
-const ROUTES: readonly [method: "GET" | "POST", path: string, access: "open" | Role, body: Body][] =
-  [
-    ["POST", "/v1/nonces", "open", "none"],
-    ["POST", "/v1/decisions", "open", "cbor"],
-    ["GET", "/v1/governance", "open", "none"],
-    ["GET", `/v1/policies/${"00".repeat(32)}`, "open", "none"],
-    ["POST", "/v1/enrollments", "enroll", "cbor"],
-    ["POST", `/v1/enrollments/${"00".repeat(16)}`, "enroll", "cbor"],
-    ["GET", "/v1/state", "view", "none"],
-    ["GET", "/v1/nodes", "view", "none"],
-    ["GET", "/v1/decisions", "view", "none"],
-    ["GET", "/v1/events", "view", "none"],
-    ["GET", "/metrics", "view", "none"],
-    ["POST", "/v1/snapshots", "operate", "json"],
-    ["POST", "/v1/freeze", "operate", "json"],
-    ["POST", "/v1/decision-mode", "operate", "json"],
-    ["POST", "/v1/revocations", "operate", "json"],
-    ["GET", "/healthz", "open", "none"],
-    ["GET", "/readyz", "open", "none"],
-
-    ["GET", "/", "open", "none"],
-    ["GET", "/page.js", "open", "none"],
-    ["GET", "/page.css", "open", "none"],
-    ["GET", "/docs", "open", "none"],
-    ["GET", "/openapi.json", "open", "none"],
-  ];
 const GOOD: { readonly [path: string]: string } = {
   "/v1/snapshots": "{}",
   "/v1/freeze": '{"freeze":"new"}',
@@ -46,7 +15,7 @@ const GOOD: { readonly [path: string]: string } = {
 
 let made: PlaneWorld;
 let server: FastifyInstance;
-let port: number;
+let url: string;
 const failures: unknown[] = [];
 beforeAll(async () => {
   made = await makePlaneWorld();
@@ -58,10 +27,7 @@ beforeAll(async () => {
     version: "0.0.0",
     onFailure: (error) => failures.push(error),
   });
-  await server.listen({ host: "127.0.0.1", port: 0 });
-  const address = server.server.address();
-  if (address === null || typeof address === "string") throw new Error("no port");
-  port = address.port;
+  url = await server.listen({ host: "127.0.0.1", port: 0 });
 });
 afterAll(async () => {
   await server.close();
@@ -247,111 +213,6 @@ function wrongJson(good: string): string[] {
   ];
 }
 
-describe("what arrives on the socket, at every route", () => {
-  async function raw(lines: string): Promise<string> {
-    const socket: Socket = connect(port, "127.0.0.1");
-    await once(socket, "connect");
-    let answer = "";
-    socket.on("data", (chunk: Buffer) => {
-      answer += chunk.toString();
-      if (answer.includes('"detail"')) socket.end();
-    });
-    socket.write(lines);
-    await once(socket, "close");
-    return answer;
-  }
-
-  /** Request line, host, token of the route's role, and these headers. */
-  type Route = (typeof ROUTES)[number];
-  function request([method, path, access]: Route, headers: readonly string[], body = ""): string {
-    const token = access === "open" ? [] : [`authorization: Bearer ${made.token(access)}`];
-    const lines = [`${method} ${path} HTTP/1.1`, "host: plane", ...token, ...headers];
-    return `${lines.join("\r\n")}\r\n\r\n${body}`;
-  }
-  const typeOf = ([, , , body]: Route): string =>
-    `content-type: ${TYPE[body === "json" ? "json" : "cbor"]["content-type"]}`;
-
-  test.each<[string, number, string, Body[], (route: Route) => string]>([
-    [
-      "headers too large",
-      431,
-      "request.headers",
-      ["none", "cbor", "json"],
-      (route) => request(route, [`x: ${"x".repeat(9_000)}`]),
-    ],
-    [
-      "headers that do not end",
-      408,
-      "request.slow",
-      ["none", "cbor", "json"],
-      (route) => request(route, []).slice(0, -2),
-    ],
-    [
-      "a second host",
-      400,
-      "request.duplicate",
-      ["none", "cbor", "json"],
-      (route) => request(route, ["Host: other"]),
-    ],
-    [
-      "a second token",
-      400,
-      "request.duplicate",
-      ["none", "cbor", "json"],
-      (route) => request(route, ["authorization: Bearer a", "Authorization: Bearer b"]),
-    ],
-    [
-      "a second content-length",
-      400,
-      "request.malformed",
-      ["none", "cbor", "json"],
-      (route) => request(route, ["content-length: 1", "content-length: 2"], "ab"),
-    ],
-    [
-      "a second content-type",
-      400,
-      "request.duplicate",
-      ["cbor", "json"],
-      (route) =>
-        request(route, [typeOf(route), "content-type: text/plain", "content-length: 1"], "a"),
-    ],
-    [
-      "a body that does not come",
-      408,
-      "request.slow",
-      ["cbor", "json"],
-      (route) => request(route, [typeOf(route), "content-length: 9"], "abc"),
-    ],
-    [
-      "a body that is too large",
-      413,
-      "request.too-large",
-      ["cbor", "json"],
-      (route) => request(route, [typeOf(route), "content-length: 99999999"], "a"),
-    ],
-    [
-      "a body of no length, where none is taken",
-      400,
-      "request.body",
-      ["none"],
-      (route) => request(route, ["transfer-encoding: chunked"], "1\r\na\r\n0\r\n\r\n"),
-    ],
-  ])("%s", async (_what, status, code, bodies, lines) => {
-    const asked = ROUTES.filter(([, , , body]) => bodies.includes(body));
-    const answers = await Promise.all(asked.map((route) => raw(lines(route))));
-    for (const [i, answer] of answers.entries()) {
-      const told = `${asked[i]?.slice(0, 2).join(" ")}: ${answer}`;
-      expect(answer.startsWith(`HTTP/1.1 ${status} `), told).toBe(true);
-      expect(answer, told).toContain(`"code":"${code}"`);
-    }
-  });
-
-  test("that is no HTTP", async () => {
-    const answer = await raw("hello\r\n\r\n");
-    expect(answer).toMatch(/^HTTP\/1.1 400 .*"code":"request.malformed"/s);
-  });
-});
-
 test("a decision over HTTP is the plane's", async () => {
   const headers = { "content-type": "application/cbor" };
   const payload = Buffer.from(await made.evidence());
@@ -380,7 +241,7 @@ test("an operator's change reaches the rules as it was sent", async () => {
 
 test("decisions are counted, shown and streamed", async () => {
   const headers = bearer(made.token("view"));
-  const stream = await fetch(`http://127.0.0.1:${port}/v1/events`, { headers });
+  const stream = await fetch(`${url}/v1/events`, { headers });
   const reader = stream.body?.pipeThrough(new TextDecoderStream()).getReader();
   await made.plane.decide(await made.evidence());
   let text = "";
