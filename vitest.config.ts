@@ -7,8 +7,9 @@ export default defineConfig({
     exclude: ["test/**/*.slow.test.ts"],
     pool: "forks",
     maxWorkers: 2,
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // For what hangs; a machine that is busy otherwise may be ten times as slow as an idle one.
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
     // Tests start hundreds of processes: what Node makes of the sources serves all of them.
     env: {
       NODE_COMPILE_CACHE: fileURLToPath(new URL("node_modules/.cache/node", import.meta.url)),

@@ -114,7 +114,7 @@ test("a boot is captured for review, signed, and judged; an update rolls in besi
   expect((await run()).err).toMatch(/^environment\.eventlog-event/);
   await bootAgain(UPDATED);
   expect(await run()).toMatchObject({ code: 0, out: "hello\n" });
-}, 180_000);
+});
 
 test("what is missing is told: no log, an empty one, one of another boot", async () => {
   const look = async () => {
@@ -144,4 +144,4 @@ test("what is missing is told: no log, an empty one, one of another boot", async
     await chmod(place.file("boot.log"), 0o000);
     expect((await run()).err).toMatch(/this user may not read it/);
   }
-}, 60_000);
+});

@@ -36,7 +36,7 @@ beforeAll(async () => {
   });
   page.on("pageerror", (error) => complaints.push(String(error)));
   page.on("request", (request) => asked.push(request.url()));
-}, 60_000);
+});
 afterAll(async () => {
   await browser?.close();
   await server?.close();

@@ -14,7 +14,7 @@ beforeAll(async () => {
   await site.serve();
   tpm = await site.enroll("node", site.machines.states[0] ?? "");
   await site.bless(tpm);
-}, 60_000);
+});
 afterAll(() => site?.dispose());
 
 describe("plane mode", () => {

@@ -239,7 +239,7 @@ describe.skipIf(!there)("a verifier in Python", () => {
     twins = KINDS.map(twinOf);
     changed = [...KINDS.flatMap(mutationsOf), ...(await wronglySigned()), ...twins];
     ({ objects: answers, page } = ask([...good, ...changed])); // one process: Python starts slowly
-  }, 120_000);
+  });
 
   test("the page's worked examples, from the page alone", () => {
     const text = readFileSync(PAGE, "utf8");

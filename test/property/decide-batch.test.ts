@@ -37,7 +37,7 @@ beforeAll(async () => {
   // Without tables and memory of their own: what is compared with stands on itself.
   const wasm = await WebAssembly.compile(readFileSync("src/core/wasm/core.scalar.wasm"));
   for (const bytes of cases) alone.push((await loadCore({ wasm })).decide(bytes));
-}, 120_000);
+});
 
 const build = fc.constantFrom("simd" as const, "scalar" as const, "checked" as const);
 
@@ -56,7 +56,7 @@ test(`a batch is its cases, each alone (seed ${SEED})`, async () => {
     }),
     { seed: SEED, numRuns: 24 },
   );
-}, 120_000);
+});
 
 test("each bit of a signature counts after keys were taken in and batches decided", async () => {
   const core = await loadCore();
@@ -77,4 +77,4 @@ test("each bit of a signature counts after keys were taken in and batches decide
     const allows = core.decideBatch(mixed).map(({ allow }) => allow);
     expect(allows).toEqual([false, false, false, true, false, false, false]);
   }
-}, 60_000);
+});

@@ -1,13 +1,13 @@
 /** A home with a store and a journal in it, for tests of both. Also imported by child processes. */
 import { createPrivateKey } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { Journal } from "../../src/log/journal.ts";
 import type { Leaf } from "../../src/log/leaf.ts";
 import { noteSigner } from "../../src/log/note.ts";
 import type { Floors, Store } from "../../src/store/contract.ts";
 import { createSqliteStore, openSqliteStore, type SqliteStore } from "../../src/store/sqlite.ts";
+import { quickFolder } from "./quick-folder.ts";
 
 export const ORIGIN = "example.org/portcullis/node-1";
 /** RFC 8032 §7.1, TEST 1: children of a test must sign with the same key. */
@@ -69,7 +69,7 @@ export interface Home {
 
 /** A fresh home whose store has a pinned charter. */
 export async function makeHome(): Promise<Home> {
-  const path = mkdtempSync(join(tmpdir(), "portcullis-store-"));
+  const path = quickFolder("portcullis-store-");
   const file = join(path, "state.db");
   createSqliteStore(file);
   const store = openSqliteStore(file);

@@ -1,7 +1,5 @@
 /** A plane with a real store, log and core, in the trust domain of world.ts at its own time. */
-import { mkdtempSync } from "node:fs";
 import { rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadCore } from "../../src/core/index.ts";
 import { CaseFolder } from "../../src/log/cases.ts";
@@ -20,6 +18,7 @@ import {
 import { createSqliteStore, openSqliteStore, type SqliteStore } from "../../src/store/sqlite.ts";
 import { NOW } from "./domain.ts";
 import { nodeKey } from "./keys.ts";
+import { quickFolder } from "./quick-folder.ts";
 import { type CaseOverrides, makeWorld, type World } from "./world.ts";
 
 export interface PlaneWorld {
@@ -65,7 +64,7 @@ async function publishedOf(world: World, overrides: CaseOverrides): Promise<Publ
 export async function makePlaneWorld(change: Partial<PlaneParts> = {}): Promise<PlaneWorld> {
   const world = makeWorld();
   const base: CaseOverrides = { plane: true };
-  const home = mkdtempSync(join(tmpdir(), "portcullis plane "));
+  const home = quickFolder("portcullis plane ");
   const path = join(home, "state.db");
   createSqliteStore(path);
   const store = openSqliteStore(path);

@@ -74,4 +74,4 @@ test("every suite runs", async () => {
       await end?.();
     }
   }
-}, 120_000);
+});

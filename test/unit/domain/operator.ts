@@ -1,11 +1,10 @@
 /** A domain on disk for the tests of src/domain, in a folder of its own. */
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { rm } from "node:fs/promises";
 import { type DomainPlan, draftDomain, writeDomain } from "../../../src/domain/creation.ts";
 import { type Domain, loadDomain } from "../../../src/domain/domain.ts";
 import type { Publication } from "../../../src/domain/publication.ts";
 import { signersAtHand } from "../../../src/domain/signers.ts";
+import { quickFolder } from "../../support/quick-folder.ts";
 
 export const NOW = 1_900_000_000;
 
@@ -36,7 +35,7 @@ export class Operator {
   }
 
   static async make(plan: Partial<DomainPlan> = {}): Promise<Operator> {
-    const path = await mkdtemp(join(tmpdir(), "portcullis-domain-"));
+    const path = quickFolder("portcullis-domain-");
     await writeDomain(path, await draftDomain({ ...PLAN, ...plan }, NOW));
     const { layout } = await loadDomain(path);
     const signers = await signersAtHand(layout, "governance");
