@@ -1,20 +1,24 @@
 /**
- * Tables of multiples of a point of P-256, and sums taken from them without a doubling.
- *
- * For windows of w bits, entry j of window i is (2j + 1)·2^(w·i)·P. An odd scalar is a sum of one
- * entry, or its negative, from every window: each digit is odd, so none is zero (M. Joye and M.
- * Tunstall, Exponent recoding, Africacrypt 2009); for an even scalar k, n - k is odd and all signs
- * turn. Entries are x then y, each 20 signed limbs of 13 bits, balanced in [-2^12, 2^12], in the
- * form of field/p256-lanes.
+ * Tables of multiples of a point of P-256, and sums taken from them without a doubling (windows
+ * explains them). Entries are x then y, each 20 signed limbs of 13 bits, balanced in [-2^12, 2^12],
+ * in the form of field/p256-lanes.
  */
 import { invariant } from "../abi";
-import { bitOf, copy, isZero as isZeroNumber, limb, subLimbs } from "../field/limbs";
+import { copy } from "../field/limbs";
 import { fromMontgomery, invert, mul as mulModular } from "../field/montgomery";
 import { FIELD } from "../field/p256";
 import { LANES_BYTES, mul, setLane, SQUARE } from "../field/p256-lanes";
 import { P256 } from "./p256";
 import { addPairs, pointOf, setJob, VECTOR_POINT_BYTES } from "./p256-tree";
 import { addPoints } from "./weierstrass";
+import {
+  chooseDigits,
+  entriesOf,
+  gatherEntries,
+  windowsOf as windowsOfLimbs,
+} from "./windows";
+
+export { entriesOf } from "./windows";
 
 /** Bytes of an entry. */
 export const ENTRY_BYTES: u32 = 80;
@@ -38,21 +42,14 @@ const INVERSE: usize = memory.data(32, 16);
 const FACTOR: usize = memory.data(32, 16);
 const CURRENT: usize = memory.data(96, 16);
 const BALANCED: usize = memory.data(320, 16);
-const HALF: usize = memory.data(32, 16);
 
-/** Entries of one window. */
-// @ts-ignore: decorator
-@inline
-export function entriesOf(window: u32): u32 {
-  return <u32>1 << (window - 1);
-}
-
+/** Windows of a scalar. */
 export function windowsOf(window: u32): u32 {
-  return (256 + window - 1) / window;
+  return windowsOfLimbs(8, window);
 }
 
 export function tableBytes(window: u32): u32 {
-  return windowsOf(window) * (<u32>1 << (window - 1)) * ENTRY_BYTES;
+  return windowsOf(window) * entriesOf(window) * ENTRY_BYTES;
 }
 
 /** The base point's table; made when it is first asked for, which takes a few milliseconds. */
@@ -94,7 +91,7 @@ export function rowOf(row: u32): usize {
 
 /** Writes rows of odd multiples, 1 to 2^window - 1, of the points that were set. */
 export function makeRows(table: usize, rows: u32, window: u32): void {
-  const entries: u32 = <u32>1 << (window - 1);
+  const entries = entriesOf(window);
   toAffine(2 * rows);
   // Four rows a vector point: group's point 0 is the entry at hand, point 1 twice the first one.
   const groups = (rows + 3) >> 2;
@@ -203,9 +200,8 @@ function balance(out: usize, a: usize): void {
 }
 
 /**
- * Writes the entries that add up to k·P, one u32 for each window: its address, and 1 more where it
- * is to be negated. k is 8 limbs, 0 < k < n; n are the limbs of the order. The entries of a window
- * begin `apart` entries behind those of the one before.
+ * Writes the entries that add up to k·P (see windows); those of a window begin `apart` entries
+ * behind those of the one before.
  */
 export function chooseEntries(
   out: usize,
@@ -215,61 +211,10 @@ export function chooseEntries(
   k: usize,
   n: usize,
 ): void {
-  invariant(!isZeroNumber(k, 8));
-  const windows = windowsOf(window);
-  const flip: u32 = 1 - bitOf(k, 0);
-  if (flip == 1) subLimbs(HALF, n, k, 8);
-  else copy(HALF, k, 8);
-  // With h = (k - 1)/2, whose digits base 2^w are b: k is the sum of (2b + 1 - 2^w)·2^(w·i), and 2b
-  // + 1 on top.
-  for (let i: u32 = 0; i < 7; ++i) {
-    store<u32>(HALF + ((<usize>i) << 2), (limb(HALF, i) >> 1) | (limb(HALF, i + 1) << 31));
-  }
-  store<u32>(HALF, limb(HALF, 7) >> 1, 28);
-  const entries: u32 = <u32>1 << (window - 1);
-  for (let i: u32 = 0; i < windows; ++i) {
-    const at = i * window;
-    const word = at >> 5;
-    let bits: u64 = <u64>limb(HALF, word);
-    if (word < 7) bits |= <u64>limb(HALF, word + 1) << 32;
-    const b = <u32>(bits >> (at & 31)) & (2 * entries - 1);
-    let j: u32;
-    let negative: u32 = 0;
-    if (i == windows - 1) j = b;
-    else if (b >= entries) j = b - entries;
-    else {
-      j = entries - 1 - b;
-      negative = 1;
-    }
-    const entry = <u32>table + (i * apart + j) * ENTRY_BYTES;
-    store<u32>(out + ((<usize>i) << 2), entry | (negative ^ flip));
-  }
+  chooseDigits(out, table, window, ENTRY_BYTES, apart * ENTRY_BYTES, k, n, 8);
 }
 
 /** Gathers four entries, each as `chooseEntries` writes it, into a vector point. */
 export function gather(point: usize, a: u32, b: u32, c: u32, d: u32): void {
-  const signs = i32x4.neg(v128.and(i32x4(a, b, c, d), i32x4.splat(1)));
-  const pa = <usize>(a & ~1);
-  const pb = <usize>(b & ~1);
-  const pc = <usize>(c & ~1);
-  const pd = <usize>(d & ~1);
-  for (let i: usize = 0; i < 80; i += 16) {
-    const va = v128.load(pa + i);
-    const vb = v128.load(pb + i);
-    const vc = v128.load(pc + i);
-    const vd = v128.load(pd + i);
-    const lowAB = v128.shuffle<u32>(va, vb, 0, 4, 1, 5);
-    const lowCD = v128.shuffle<u32>(vc, vd, 0, 4, 1, 5);
-    const highAB = v128.shuffle<u32>(va, vb, 2, 6, 3, 7);
-    const highCD = v128.shuffle<u32>(vc, vd, 2, 6, 3, 7);
-    const out = point + (i << 2);
-    v128.store(out, v128.shuffle<u64>(lowAB, lowCD, 0, 2));
-    v128.store(out, v128.shuffle<u64>(lowAB, lowCD, 1, 3), 16);
-    v128.store(out, v128.shuffle<u64>(highAB, highCD, 0, 2), 32);
-    v128.store(out, v128.shuffle<u64>(highAB, highCD, 1, 3), 48);
-  }
-  for (let i: usize = LANES_BYTES; i < <usize>VECTOR_POINT_BYTES; i += 16) {
-    const y = v128.load(point + i);
-    v128.store(point + i, i16x8.sub(v128.xor(y, signs), signs));
-  }
+  gatherEntries(point, ENTRY_BYTES, LANES_BYTES, a, b, c, d);
 }

@@ -1,16 +1,17 @@
 /**
- * Tables of multiples of a point of P-384, as p256-table makes them for P-256 (windows, odd digits,
- * no zero among them), and the entries that a scalar picks. An entry is x then y, each 30 balanced
- * limbs of 13 bits in the form of field/p384-lanes, and 8 bytes of nothing.
+ * Tables of multiples of a point of P-384, and sums taken from them without a doubling (windows
+ * explains them). An entry is x then y, each 30 balanced limbs of 13 bits in the form of
+ * field/p384-lanes, and 8 bytes of nothing.
  */
 import { invariant } from "../abi";
-import { bitOf, copy, limb, setLimb, subLimbs } from "../field/limbs";
+import { copy } from "../field/limbs";
 import { add as addModular, invert, mul as mulModular } from "../field/montgomery";
 import { FIELD } from "../field/p384";
 import { setLane, WIDE_BYTES } from "../field/p384-lanes";
 import { P384 } from "./p384";
 import { addWidePairs, setWideJob, widePointOf, WIDE_POINT_BYTES } from "./p384-tree";
 import { addPoints } from "./weierstrass";
+import { chooseDigits, entriesOf, gatherEntries, windowsOf } from "./windows";
 
 export const WIDE_ENTRY_BYTES: u32 = 128;
 const POINT_BYTES: usize = 144;
@@ -27,14 +28,14 @@ const CHAIN: usize = memory.data(2 * 128 * 48, 16);
 const CURRENT: usize = memory.data(144, 16);
 const INVERSE: usize = memory.data(48, 16);
 const FACTOR: usize = memory.data(48, 16);
-const HALF: usize = memory.data(48, 16);
 
+/** Windows of a scalar. */
 export function wideWindows(window: u32): u32 {
-  return (384 + window - 1) / window;
+  return windowsOf(12, window);
 }
 
 export function wideTableBytes(window: u32): u32 {
-  return wideWindows(window) * (<u32>1 << (window - 1)) * WIDE_ENTRY_BYTES;
+  return wideWindows(window) * entriesOf(window) * WIDE_ENTRY_BYTES;
 }
 
 /** The base point's table; made when it is first asked for, which takes some milliseconds. */
@@ -69,7 +70,7 @@ function twice(group: u32): usize {
 export function makeWideTable(table: usize, window: u32, point: usize): void {
   const windows = wideWindows(window);
   invariant(windows <= WINDOWS_MAX);
-  const entries: u32 = <u32>1 << (window - 1);
+  const entries = entriesOf(window);
   memory.copy(CURRENT, point, POINT_BYTES);
   for (let i: u32 = 0; i < windows; ++i) {
     memory.copy(base(2 * i), CURRENT, POINT_BYTES);
@@ -138,66 +139,13 @@ function writeEntry(entry: usize, point: usize, lane: u32): void {
   }
 }
 
-/**
- * Writes the entries that add up to k·P, one u32 for each window: its address, and 1 more where it
- * is to be negated (p256-table explains the digits). k is 12 limbs, 0 < k < n; n are the limbs of
- * the order.
- */
+/** Writes the entries that add up to k·P (see windows). */
 export function wideEntries(out: usize, table: usize, window: u32, k: usize, n: usize): void {
-  const windows = wideWindows(window);
-  const entries: u32 = <u32>1 << (window - 1);
-  const flip: u32 = 1 - bitOf(k, 0);
-  if (flip == 1) subLimbs(HALF, n, k, 12);
-  else copy(HALF, k, 12);
-  for (let i: u32 = 0; i < 11; ++i) {
-    setLimb(HALF, i, (limb(HALF, i) >> 1) | (limb(HALF, i + 1) << 31));
-  }
-  setLimb(HALF, 11, limb(HALF, 11) >> 1);
-  for (let i: u32 = 0; i < windows; ++i) {
-    const at = i * window;
-    const word = at >> 5;
-    let bits: u64 = <u64>limb(HALF, word);
-    if (word < 11) bits |= <u64>limb(HALF, word + 1) << 32;
-    const b = <u32>(bits >> (at & 31)) & (2 * entries - 1);
-    let j: u32;
-    let negative: u32 = 0;
-    if (i == windows - 1) j = b;
-    else if (b >= entries) j = b - entries;
-    else {
-      j = entries - 1 - b;
-      negative = 1;
-    }
-    invariant(j < entries);
-    store<u32>(
-      out + ((<usize>i) << 2),
-      (<u32>table + (i * entries + j) * WIDE_ENTRY_BYTES) | (negative ^ flip),
-    );
-  }
+  const apart = entriesOf(window) * WIDE_ENTRY_BYTES;
+  chooseDigits(out, table, window, WIDE_ENTRY_BYTES, apart, k, n, 12);
 }
 
 /** Gathers four entries, one a lane, into a vector point; 32 bytes behind it are overwritten. */
 export function gatherWide(point: usize, a: u32, b: u32, c: u32, d: u32): void {
-  const signs = i32x4.neg(v128.and(i32x4(a, b, c, d), i32x4.splat(1)));
-  const pa = <usize>(a & ~1);
-  const pb = <usize>(b & ~1);
-  const pc = <usize>(c & ~1);
-  const pd = <usize>(d & ~1);
-  for (let i: usize = 0; i < 128; i += 16) {
-    const va = v128.load(pa + i);
-    const vb = v128.load(pb + i);
-    const vc = v128.load(pc + i);
-    const vd = v128.load(pd + i);
-    const lowAB = v128.shuffle<u32>(va, vb, 0, 4, 1, 5);
-    const lowCD = v128.shuffle<u32>(vc, vd, 0, 4, 1, 5);
-    const highAB = v128.shuffle<u32>(va, vb, 2, 6, 3, 7);
-    const highCD = v128.shuffle<u32>(vc, vd, 2, 6, 3, 7);
-    const out = point + (i << 2);
-    v128.store(out, v128.shuffle<u64>(lowAB, lowCD, 0, 2));
-    v128.store(out, v128.shuffle<u64>(lowAB, lowCD, 1, 3), 16);
-    v128.store(out, v128.shuffle<u64>(highAB, highCD, 0, 2), 32);
-    v128.store(out, v128.shuffle<u64>(highAB, highCD, 1, 3), 48);
-  }
-  for (let i = point + WIDE_BYTES; i < point + WIDE_POINT_BYTES; i += 16) {
-    v128.store(i, i16x8.sub(v128.xor(v128.load(i), signs), signs));
-  }
+  gatherEntries(point, WIDE_ENTRY_BYTES, WIDE_BYTES, a, b, c, d);
 }
