@@ -139,7 +139,7 @@ export function registerCapture(family: Command): void {
     notes: [
       CHOICE,
       "JSON: {name, version, digest, file, pcrs: {bank:index: hex}}; with --for-signing proposal " +
-        "instead of file; with --events or --ima {name, document, file}",
+        "instead of file; with --events or --ima {name, document, file, left: [text]}",
     ],
     setup: (command) =>
       addSignerOption(command, "policy")
