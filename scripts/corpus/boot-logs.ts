@@ -24,7 +24,6 @@ import {
   EV_NO_ACTION,
   EV_SEPARATOR,
   HASH,
-  le16,
   le32,
   type MadeEvent,
   measured,
@@ -33,6 +32,7 @@ import {
   specId,
   startupLocality,
 } from "../../test/support/event-logs.ts";
+import { UNREADABLE } from "./boot-log-bytes.ts";
 import type { CorpusCase, Rules } from "./case.ts";
 import { acceptedRows, type LogRow, quoteOver, refusals } from "./log-rows.ts";
 
@@ -41,7 +41,6 @@ const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
 const sha256 = ({ digests }: MadeEvent): string => hex(digests.sha256 ?? new Uint8Array());
 const ZEROS = new Uint8Array(32);
 const ONES = new Uint8Array(32).fill(0xff);
-const MOST = 0xffff_ffff;
 
 /** A machine that measured `events`, and shows a log. */
 const booted = (events: readonly MadeEvent[], eventLog = agileLog(["sha256"], events)): Quote =>
@@ -56,66 +55,6 @@ const withValue = (events: readonly MadeEvent[], pcr: number, value: Uint8Array)
 type Row = LogRow<readonly MadeEvent[]>;
 
 const whole = agileLog(["sha256"], EVENTS);
-const head = specId([[TPM_ALG.sha256, 32]]);
-const [first = SHIM, ...rest] = EVENTS;
-/** An event whose count of digests, or of data, is another. */
-const counted = (count: number): Uint8Array =>
-  concat(le32(first.pcr), le32(first.type), le32(count), agileEvent(first).subarray(12));
-const sized = (length: number): Uint8Array => {
-  const bytes = agileEvent(first);
-  const at = bytes.length - first.data.length - 4;
-  return concat(bytes.subarray(0, at), le32(length), first.data);
-};
-const others = concat(...rest.map(agileEvent));
-
-const UNREADABLE: readonly (readonly [string, string, Uint8Array, (readonly string[])?])[] = [
-  ["boot-log-empty", "The log has no byte.", new Uint8Array()],
-  ["boot-log-zeros", "The log is an area of zeros: no event at all.", new Uint8Array(64)],
-  ["boot-log-cut", "The log lacks its last byte.", whole.subarray(0, -1)],
-  [
-    "boot-digest-count",
-    "An event counts 2^32-1 digests.",
-    concat(head, counted(MOST), others),
-    ["go-attestation f877374"],
-  ],
-  [
-    "boot-data-length",
-    "An event's data has 2^32-1 bytes, it says.",
-    concat(head, sized(MOST), others),
-    ["go-attestation becfd07"],
-  ],
-  [
-    "boot-algorithm-count",
-    "The Spec ID event counts 2^32-1 algorithms.",
-    concat(specId([[TPM_ALG.sha256, 32]], new Uint8Array(), MOST), others),
-    ["go-attestation f877374"],
-  ],
-  [
-    "boot-algorithm-size",
-    "The Spec ID event gives SHA-256 digests of 20 bytes.",
-    concat(specId([[TPM_ALG.sha256, 20]]), others),
-  ],
-  [
-    "boot-digest-unannounced",
-    "An event carries a digest of an algorithm that the Spec ID event does not announce.",
-    concat(head, ...EVENTS.map(agileEvent), agileEvent(measured(4, 8, ZEROS, ["sha1"]))),
-  ],
-  [
-    "boot-digest-twice",
-    "An event carries two digests of one bank: which one counts?",
-    concat(
-      ...[head, ...EVENTS.map(agileEvent), le32(4), le32(8), le32(2)],
-      ...[le16(TPM_ALG.sha256), ZEROS, le16(TPM_ALG.sha256), ONES, le32(0)],
-    ),
-  ],
-  ["boot-pcr-24", "An event extends PCR 24.", concat(whole, agileEvent(measured(24, 8, ZEROS)))],
-  [
-    "boot-locality-late",
-    "StartupLocality stands behind an event of PCR 0.",
-    agileLog(["sha256"], [measured(0, 8, ZEROS), startupLocality(3), ...EVENTS]),
-  ],
-];
-
 const VENDOR = measured(0, 8, ascii("vendor"));
 const NO_ACTION = { ...measured(4, EV_NO_ACTION, ascii("an event of no action")), pcr: 4 };
 const mismatch = "environment.eventlog-mismatch";
