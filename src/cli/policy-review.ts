@@ -10,6 +10,7 @@ import { createFile } from "../domain/files.ts";
 import { draftPolicy } from "../domain/policies.ts";
 import { EXIT } from "../gate/exit-codes.ts";
 import { LIMITS } from "../limits.ts";
+import { packedCases } from "../log/case-packs.ts";
 import { CaseFolder } from "../log/cases.ts";
 import { encodePayload, parseSigned, type ReferencePolicy } from "../wire/objects.ts";
 import { parseYaml } from "./document.ts";
@@ -101,10 +102,14 @@ async function casesOf(
       found.push([word, await new CaseFolder(session.home().cases).read(digest)]);
     } else if (lstatSync(word, { throwIfNoEntry: false })?.isDirectory()) {
       const names = readdirSync(word).filter((name) => name.endsWith(".case"));
-      if (names.length === 0) throw new UsageError(`${word} holds no case (*.case).`);
       for (const name of names.sort()) {
         const path = join(word, name);
         found.push([path, await readInput(path, LIMITS.caseBytes)]);
+      }
+      const packed = [...packedCases(word)];
+      for (const { digest, bytes } of packed) found.push([hex(digest), bytes]);
+      if (names.length + packed.length === 0) {
+        throw new UsageError(`${word} holds no case (*.case, *.cases).`);
       }
     } else found.push([word, await readInput(word, LIMITS.caseBytes)]);
   }

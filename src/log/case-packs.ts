@@ -4,7 +4,7 @@
  * case; it only grows, and is left alone once it is large, or a write has failed. A crash may tear
  * its last record, which then no leaf names.
  */
-import { randomBytes } from "node:crypto";
+import { hash, randomBytes } from "node:crypto";
 import { closeSync, openSync, readdirSync, readSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
@@ -62,33 +62,53 @@ export class CasePack {
   }
 }
 
-/** The case of that digest in any pack of the folder, the newest first; null where there is none. */
+/** The case of that digest in any pack of the folder; null where there is none. */
 export function findPacked(folder: string, digest: Uint8Array): Uint8Array | null {
-  const packs = readdirSync(folder).filter((name) => name.endsWith(EXTENSION));
-  for (const name of packs.sort().reverse()) {
-    const path = join(folder, name);
-    if (requirePrivate(path, "file") === null) continue;
-    const found = findIn(path, digest);
-    if (found !== null) return found;
+  for (const record of recordsOf(folder)) {
+    if (Buffer.compare(record.digest, digest) === 0) return record.read();
   }
   return null;
 }
 
+/** Every case in the packs of the folder that is what its record says. */
+export function* packedCases(folder: string): Generator<PackedCase> {
+  for (const { digest, read } of recordsOf(folder)) {
+    const bytes = read();
+    if (bytes === null || Buffer.compare(hash("sha256", bytes, "buffer"), digest) !== 0) continue;
+    yield { digest, bytes };
+  }
+}
+
+interface PackRecord {
+  readonly digest: Uint8Array;
+  /** Good until the next record is asked for; null where the file ends before. */
+  read(): Uint8Array | null;
+}
+
+/** The newest pack first. */
+function* recordsOf(folder: string): Generator<PackRecord> {
+  const packs = readdirSync(folder).filter((name) => name.endsWith(EXTENSION));
+  for (const name of packs.sort().reverse()) {
+    const path = join(folder, name);
+    if (requirePrivate(path, "file") !== null) yield* recordsIn(path);
+  }
+}
+
 /** What does not look like a record is the torn end. */
-function findIn(path: string, digest: Uint8Array): Uint8Array | null {
+function* recordsIn(path: string): Generator<PackRecord> {
   const descriptor = openSync(path, "r");
   const header = Buffer.alloc(HEADER_BYTES);
   try {
-    for (let at = 0; ; ) {
-      if (readSync(descriptor, header, 0, HEADER_BYTES, at) < HEADER_BYTES) return null;
+    for (let at = 0; readSync(descriptor, header, 0, HEADER_BYTES, at) === HEADER_BYTES; ) {
       const length = header.readUInt32BE(DIGEST_BYTES);
-      if (length > LIMITS.caseBytes) return null;
-      at += HEADER_BYTES;
-      if (header.compare(digest, 0, DIGEST_BYTES, 0, DIGEST_BYTES) === 0) {
+      if (length > LIMITS.caseBytes) return;
+      const from = at + HEADER_BYTES;
+      const read = (): Uint8Array | null => {
         const bytes = new Uint8Array(length);
-        return readSync(descriptor, bytes, 0, length, at) === length ? bytes : null;
-      }
-      at += length;
+        return readSync(descriptor, bytes, 0, length, from) === length ? bytes : null;
+      };
+      yield { digest: new Uint8Array(header.subarray(0, DIGEST_BYTES)), read };
+      at = from + length;
     }
   } finally {
     closeSync(descriptor);

@@ -30,6 +30,14 @@ describe("plane mode", () => {
     expect(again).toMatchObject({ code: 77, err: expect.stringMatching(/^replay\.use/) });
   });
 
+  test("each case that the plane decided is found by the digest in its leaf", async () => {
+    const shown = await site.must("plane", ["audit", "show", "--json"]);
+    const { leaves } = JSON.parse(shown.out) as { leaves: { leaf: Record<string, string> }[] };
+    const [{ leaf } = { leaf: {} }] = leaves.filter((one) => one.leaf.event === "checked");
+    const replayed = await site.must("plane", ["replay", leaf.case ?? "", "--json"]);
+    expect(JSON.parse(replayed.out)).toMatchObject({ allow: true, request: { role: "plane" } });
+  });
+
   test("a certificate that nobody vouches for, or no plane at all, is exit 75", async () => {
     const grant = await site.authorize("two.grant");
     const words = ["run", "--plane", site.url, "--grant", grant, "--", "/usr/bin/id", "-un"];

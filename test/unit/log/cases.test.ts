@@ -13,6 +13,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { LIMITS } from "../../../src/limits.ts";
+import { packedCases } from "../../../src/log/case-packs.ts";
 import { CaseFolder } from "../../../src/log/cases.ts";
 
 let home: string;
@@ -98,6 +99,9 @@ describe("a pack", () => {
       expect(Buffer.from(await later.read(digest))).toEqual(MANY[i]);
     }
     await expect(later.read(new Uint8Array(32))).rejects.toThrow(failing("log.case"));
+    const all = [...packedCases(folder)];
+    expect(all.map(({ digest }) => digest)).toEqual(digests);
+    expect(all.map(({ bytes }) => Buffer.from(bytes))).toEqual(MANY);
   });
 
   test("torn at any place gives what is whole, and nothing else", async () => {
