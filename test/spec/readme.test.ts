@@ -40,12 +40,17 @@ const home = (): string => join(place, "home");
 function run(file: string, words: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ran> {
   const path = `${join(place, "bin")}:${process.env.PATH}`;
   const all = { HOME: place, PATH: path, PORTCULLIS_HOME: home(), TPM: tpm.uri, ...env };
-  const cache = { NODE_COMPILE_CACHE: join(place, "cache") };
+  const { NODE_COMPILE_CACHE } = process.env;
   return new Promise((done) => {
-    execFile(file, words, { cwd: place, env: { ...all, ...cache } }, (error, out, err) => {
-      const code = error === null ? 0 : typeof error.code === "number" ? error.code : -1;
-      done({ code, out, err });
-    });
+    execFile(
+      file,
+      words,
+      { cwd: place, env: { ...all, NODE_COMPILE_CACHE } },
+      (error, out, err) => {
+        const code = error === null ? 0 : typeof error.code === "number" ? error.code : -1;
+        done({ code, out, err });
+      },
+    );
   });
 }
 

@@ -75,7 +75,7 @@ export class PlaneSite {
       PATH: process.env.PATH,
       HOME: this.path,
       PORTCULLIS_HOME: this.file(home),
-      NODE_COMPILE_CACHE: this.file("cache"),
+      NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
       ...env,
     };
     return new Promise((done) => {
@@ -106,7 +106,7 @@ export class PlaneSite {
     const env = {
       PATH: process.env.PATH,
       PORTCULLIS_HOME: this.file("plane"),
-      NODE_COMPILE_CACHE: this.file("cache"),
+      NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
       ...more,
     };
     const stdio = ["ignore", "pipe", "pipe"] as const;

@@ -12,10 +12,11 @@ import {
   encodeTagged,
 } from "../../../src/wire/cbor.ts";
 import { COSE_SIGN, COSE_SIGN1 } from "../../../src/wire/cose.ts";
+import { chain } from "../../support/chains.ts";
 import { world } from "./denial.ts";
 
-/** Every object, under a plane, so that a case holds all kinds but links. */
-export const built = await world.build({ plane: true });
+/** Every object: under a plane, and with a link, so that a case holds all kinds. */
+export const built = await world.build(chain(world, [{}], { plane: true }));
 const whole = decode(built.bytes) as readonly CborValue[];
 const evidence = decode(built.evidenceBytes) as ReadonlyMap<CborKey, CborValue>;
 
@@ -37,18 +38,24 @@ const artifact: readonly Code[] = [
   "artifact.oversized",
   "artifact.unknown-claim",
 ];
-const item = (key: number, malformed: readonly Code[], listed = false): Part => {
-  const value = evidence.get(key) ?? null;
-  const bytes = (listed ? (value as readonly CborValue[])[0] : value) as Uint8Array;
-  return { bytes, malformed, put: (changed) => caseWith(key, listed ? [changed] : changed) };
+const item = (key: number, malformed: readonly Code[]): Part => {
+  const bytes = evidence.get(key) as Uint8Array;
+  return { bytes, malformed, put: (changed) => caseWith(key, changed) };
+};
+/** One of several under the key. */
+const member = (key: number, place: number, malformed: readonly Code[]): Part => {
+  const list = evidence.get(key) as readonly Uint8Array[];
+  const bytes = list[place] ?? new Uint8Array();
+  return { bytes, malformed, put: (changed) => caseWith(key, list.with(place, changed)) };
 };
 
 /** Objects that are signed, as the COSE messages they are. */
 export const SIGNED_PARTS = {
-  charter: item(1, ["governance.malformed"], true),
+  charter: member(1, 0, ["governance.malformed"]),
   snapshot: item(2, ["governance.malformed"]),
-  grant: item(4, artifact, true),
-  policy: item(8, ["policy.malformed"], true),
+  grant: member(4, 0, artifact),
+  link: member(4, 1, artifact),
+  policy: member(8, 0, ["policy.malformed"]),
   node: item(6, ["identity.malformed"]),
   proof: item(5, ["identity.proof"]),
   result: {
@@ -59,6 +66,9 @@ export const SIGNED_PARTS = {
 } as const satisfies { readonly [kind: string]: Part };
 export type PartKind = keyof typeof SIGNED_PARTS;
 export const PART_KINDS = Object.keys(SIGNED_PARTS) as PartKind[];
+/** Those of a case without a link: decide-lineage.test.ts makes links otherwise than they should be. */
+export type RootKind = Exclude<PartKind, "link">;
+export const ROOT_KINDS = PART_KINDS.filter((kind): kind is RootKind => kind !== "link");
 
 /** A COSE message of four members, taken apart. */
 export type Message = readonly [

@@ -37,6 +37,7 @@ const BOOT = "test/unit/assembly/decide-boot.test.ts";
 /** Cases of the corpus, which test/spec/corpus.test.ts judges in every build. */
 const BOOT_CASES = "scripts/corpus/boot-logs.ts";
 const ROUTES = "test/unit/server/routes.test.ts";
+const SOCKET = "test/unit/server/socket.test.ts";
 
 const at = (file: string, ...titles: readonly string[]): readonly Place[] =>
   titles.map((title) => [file, title] as const);
@@ -102,7 +103,7 @@ export const ATTESTATION_ROWS: readonly Row[] = [
   ),
   row(
     "CVE-2023-38200, one open connection blocks the server",
-    ...at(ROUTES, "CVE-2023-38200: connections that never finish a request keep nobody waiting"),
+    ...at(SOCKET, "CVE-2023-38200: connections that never finish a request keep nobody waiting"),
     ...at("test/unit/tpm/connection.test.ts", "that never answers is given up"),
   ),
   row(

@@ -134,3 +134,20 @@ describe("what arrives on the socket, at every route", () => {
     expect(answer).toMatch(/^HTTP\/1.1 400 .*"code":"request.malformed"/s);
   });
 });
+
+test("CVE-2023-38200: connections that never finish a request keep nobody waiting", async () => {
+  const beginnings = ["", "POST /v1/decisions HTTP/1.1\r\nhost: plane\r\n"];
+  const sockets = Array.from({ length: 40 }, () => connect(port, "127.0.0.1"));
+  for (const [i, socket] of sockets.entries()) {
+    socket.on("error", () => undefined);
+    await once(socket, "connect");
+    socket.write(beginnings[i % 2] ?? "");
+  }
+  const answers = await Promise.all(
+    sockets.map(() => fetch(`http://127.0.0.1:${port}/healthz`).then(({ status }) => status)),
+  );
+  expect(new Set(answers)).toEqual(new Set([200]));
+  // Nobody of them was cut off so that the others could be served.
+  expect(sockets.filter(({ destroyed }) => !destroyed)).not.toHaveLength(0);
+  for (const socket of sockets) socket.destroy();
+});
