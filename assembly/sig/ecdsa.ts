@@ -15,8 +15,16 @@ const E: usize = memory.data(48, 16);
 const U: usize = memory.data(48, 16);
 const V: usize = memory.data(48, 16);
 
-/** Whether x||y are reduced coordinates of a point of the curve. Infinity has no such form. */
+function kindOf(curve: u32): u32 {
+  return curve == <u32>Curve.P384 ? KeyKind.P384 : KeyKind.P256;
+}
+
+/**
+ * Whether x||y are reduced coordinates of a point of the curve. Infinity has no such form. A key in
+ * a slot was found to be one when it was taken in.
+ */
 export function isOnCurve(curve: u32, publicKey: usize): bool {
+  if (findKey(kindOf(curve), publicKey) != NO_SLOT) return true;
   return readPoint(curveOf(curve), KEY, publicKey);
 }
 
@@ -33,7 +41,7 @@ export function verifyEcdsa(
 ): bool {
   if (SIMD != 0 && signatureLength == curveBytes(curve) * 2) {
     const wide = curve == <u32>Curve.P384;
-    const slot = findKey(wide ? KeyKind.P384 : KeyKind.P256, publicKey);
+    const slot = findKey(kindOf(curve), publicKey);
     const window = slot == NO_SLOT ? 0 : useWindow(slot);
     if (window != 0 || !wide) {
       const item = wide ? wideItemOf(0) : itemOf(0);

@@ -40,10 +40,11 @@ export class Frame {
     this.#bytes.set(bytes, this.#room(bytes.length));
   }
 
-  /** A number of `width` bytes, at most 4. */
-  number(width: number, value: number): void {
+  number(width: 1 | 2 | 4, value: number): void {
     const at = this.#room(width);
-    for (let i = 0; i < width; i++) this.#bytes[at + i] = value >>> (8 * (width - 1 - i));
+    if (width === 1) this.#bytes[at] = value;
+    else if (width === 2) this.#view.setUint16(at, value);
+    else this.#view.setUint32(at, value);
   }
 
   long(value: bigint): void {
@@ -52,7 +53,7 @@ export class Frame {
 
   /** Four bytes of length, and the bytes. */
   part(bytes: Uint8Array): void {
-    this.#view.setUint32(this.#room(4), bytes.length);
+    this.number(4, bytes.length);
     this.raw(bytes);
   }
 
@@ -77,8 +78,8 @@ export class Frame {
       this.number(1, type | argument);
       return;
     }
-    const power = argument < 0x100 ? 0 : argument < 0x1_0000 ? 1 : 2;
-    this.number(1, type | (24 + power));
-    this.number(1 << power, argument);
+    const width = argument < 0x100 ? 1 : argument < 0x1_0000 ? 2 : 4;
+    this.number(1, type | (24 + (width >> 1)));
+    this.number(width, argument);
   }
 }
