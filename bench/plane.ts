@@ -3,6 +3,7 @@
  * a schema-checked body of 2 KB; server and client in processes of their own, on the loopback
  * interface alone. `--grants own` gives each decision a grant that the plane has never seen;
  * `--cases none` keeps no cases; `--soak SECONDS` goes on deciding and watches the memory.
+ * BENCH_NODE_ARGUMENTS go to both servers: `--cpu-prof --cpu-prof-dir=FOLDER` profiles them.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
