@@ -1,8 +1,8 @@
 /**
  * `npm run bench`: how fast the core verifies, decides, appraises and hashes, against node:crypto and
  * others, interleaved in one process. `-- --quick` is a shorter run; `-- --json FILE` also writes
- * the figures with machine, versions and commit; `-- --charts FOLDER` draws them; `-- --only TEXT`
- * takes the suites with that text in their name.
+ * the figures with machine, versions and commit; `-- --page FILE` writes them as Markdown; `-- --charts
+ * FOLDER` draws them; `-- --only TEXT` takes the suites with that text in their name.
  */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
@@ -13,6 +13,7 @@ import { loadCore } from "../src/core/index.ts";
 import { barChart } from "./chart.ts";
 import { measure, type Pace, type Result } from "./measure.ts";
 import { moduleFacts } from "./module.ts";
+import { measuredPage } from "./page.ts";
 import { factLine, resultLines } from "./report.ts";
 import { groups } from "./suites.ts";
 
@@ -20,6 +21,7 @@ const { values: options } = parseArgs({
   options: {
     quick: { type: "boolean", default: false },
     json: { type: "string" },
+    page: { type: "string" },
     charts: { type: "string" },
     only: { type: "string", default: "" },
   },
@@ -58,10 +60,11 @@ for (const group of groups) {
     figures.push({ name, results });
   }
 }
+const run = { machine, pace, facts, figures };
 if (options.json !== undefined) {
-  const text = JSON.stringify({ machine, pace, facts, figures }, null, 2);
-  writeFileSync(options.json, `${text}\n`);
+  writeFileSync(options.json, `${JSON.stringify(run, null, 2)}\n`);
 }
+if (options.page !== undefined) writeFileSync(options.page, measuredPage(run));
 if (options.charts !== undefined) {
   mkdirSync(options.charts, { recursive: true });
   for (const { name, results } of figures) {

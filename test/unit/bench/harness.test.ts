@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { barChart } from "../../../bench/chart.ts";
 import { measure, quantile, type Result } from "../../../bench/measure.ts";
 import { moduleFacts } from "../../../bench/module.ts";
+import { measuredPage } from "../../../bench/page.ts";
 import { factLine, resultLines } from "../../../bench/report.ts";
 import { groups } from "../../../bench/suites.ts";
 import { loadCore } from "../../../src/core/index.ts";
@@ -40,6 +41,17 @@ test("lines say whether a budget is met, and nothing where there is none", () =>
   expect(met).toMatch(/8\.00x \(7\.00 to 9\.00\).*budget >= 6: met$/);
   expect(missed).toMatch(/budget >= 6: NOT met$/);
   expect(factLine({ name: "size", value: 2, unit: "ms", budget: 1 })).toMatch(/<= 1: NOT met$/);
+});
+
+test("a page has a table for each suite, and says what was missed", () => {
+  const facts = [{ name: "size", value: 150_000, unit: "bytes", budget: 163_840 }];
+  const figures = [{ name: "One suite", results }];
+  const pace = { slices: 3, sliceMs: 20 };
+  const page = measuredPage({ machine: { cpu: "x" }, pace, facts, figures });
+  expect(page).toContain("| size | 150,000 bytes | 163840, met |");
+  expect(page).toContain("## One suite\n\n|  | us | ratio | budget |\n| --- |");
+  expect(page).toContain("| met | 10.0 | 8.00 (7.00 to 9.00) | 6, met |");
+  expect(page).toContain("| missed | 20.0 | 4.00 (3.00 to 5.00) | 6, **not met** |");
 });
 
 test("a chart is well-formed SVG with a bar a subject, and marks what was missed", () => {
