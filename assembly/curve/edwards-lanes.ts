@@ -30,6 +30,7 @@ import {
   sub as subModular,
 } from "../field/montgomery";
 import { addPoints, BASE_POINT, D1, FIELD, POINT_BYTES } from "./edwards25519";
+import { gatherLanes } from "./windows";
 
 /** Three coordinates of 40 bytes, and 8 bytes of nothing. */
 const ENTRY_BYTES: u32 = 128;
@@ -224,26 +225,7 @@ export function neutralEntry(): u32 {
  * negates the third.
  */
 function gather(a: u32, b: u32, c: u32, d: u32): void {
-  const signs = i32x4.neg(v128.and(i32x4(a, b, c, d), i32x4.splat(1)));
-  const pa = <usize>(a & ~1);
-  const pb = <usize>(b & ~1);
-  const pc = <usize>(c & ~1);
-  const pd = <usize>(d & ~1);
-  for (let i: usize = 0; i < 128; i += 16) {
-    const va = v128.load(pa + i);
-    const vb = v128.load(pb + i);
-    const vc = v128.load(pc + i);
-    const vd = v128.load(pd + i);
-    const lowAB = v128.shuffle<u32>(va, vb, 0, 4, 1, 5);
-    const lowCD = v128.shuffle<u32>(vc, vd, 0, 4, 1, 5);
-    const highAB = v128.shuffle<u32>(va, vb, 2, 6, 3, 7);
-    const highCD = v128.shuffle<u32>(vc, vd, 2, 6, 3, 7);
-    const out = GATHERED + (i << 2);
-    v128.store(out, v128.shuffle<u64>(lowAB, lowCD, 0, 2));
-    v128.store(out, v128.shuffle<u64>(lowAB, lowCD, 1, 3), 16);
-    v128.store(out, v128.shuffle<u64>(highAB, highCD, 0, 2), 32);
-    v128.store(out, v128.shuffle<u64>(highAB, highCD, 1, 3), 48);
-  }
+  const signs = gatherLanes(GATHERED, ENTRY_BYTES, a, b, c, d);
   for (let i: usize = GATHERED; i < GATHERED + 160; i += 16) {
     const minus = v128.load(i);
     const plus = v128.load(i, 160);

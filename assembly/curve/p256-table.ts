@@ -14,7 +14,8 @@ import { addPoints } from "./weierstrass";
 import {
   chooseDigits,
   entriesOf,
-  gatherEntries,
+  gatherLanes,
+  negateLanes,
   windowsOf as windowsOfLimbs,
 } from "./windows";
 
@@ -216,5 +217,6 @@ export function chooseEntries(
 
 /** Gathers four entries, each as `chooseEntries` writes it, into a vector point. */
 export function gather(point: usize, a: u32, b: u32, c: u32, d: u32): void {
-  gatherEntries(point, ENTRY_BYTES, LANES_BYTES, a, b, c, d);
+  const negative = gatherLanes(point, ENTRY_BYTES, a, b, c, d);
+  negateLanes(point + LANES_BYTES, LANES_BYTES, negative);
 }

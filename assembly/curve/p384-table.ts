@@ -11,7 +11,7 @@ import { setLane, WIDE_BYTES } from "../field/p384-lanes";
 import { P384 } from "./p384";
 import { addWidePairs, setWideJob, widePointOf, WIDE_POINT_BYTES } from "./p384-tree";
 import { addPoints } from "./weierstrass";
-import { chooseDigits, entriesOf, gatherEntries, windowsOf } from "./windows";
+import { chooseDigits, entriesOf, gatherLanes, negateLanes, windowsOf } from "./windows";
 
 export const WIDE_ENTRY_BYTES: u32 = 128;
 const POINT_BYTES: usize = 144;
@@ -147,5 +147,6 @@ export function wideEntries(out: usize, table: usize, window: u32, k: usize, n: 
 
 /** Gathers four entries, one a lane, into a vector point; 32 bytes behind it are overwritten. */
 export function gatherWide(point: usize, a: u32, b: u32, c: u32, d: u32): void {
-  gatherEntries(point, WIDE_ENTRY_BYTES, WIDE_BYTES, a, b, c, d);
+  const negative = gatherLanes(point, WIDE_ENTRY_BYTES, a, b, c, d);
+  negateLanes(point + WIDE_BYTES, WIDE_BYTES, negative);
 }

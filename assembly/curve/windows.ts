@@ -74,21 +74,13 @@ export function chooseDigits(
 }
 
 /**
- * Gathers four entries of `bytes`, each as `chooseDigits` writes it, into a vector point whose y
- * lies `y` bytes behind its x; behind it as much is overwritten as entries have room to spare.
+ * Gathers four entries of `bytes`, one a lane, each as `chooseDigits` writes it; gives a mask of the
+ * lanes whose entry is to be negated. Behind the numbers as much is overwritten as entries have room
+ * to spare.
  */
 // @ts-ignore: decorator
 @inline
-export function gatherEntries(
-  point: usize,
-  bytes: usize,
-  y: usize,
-  a: u32,
-  b: u32,
-  c: u32,
-  d: u32,
-): void {
-  const signs = i32x4.neg(v128.and(i32x4(a, b, c, d), i32x4.splat(1)));
+export function gatherLanes(out: usize, bytes: usize, a: u32, b: u32, c: u32, d: u32): v128 {
   const pa = <usize>(a & ~1);
   const pb = <usize>(b & ~1);
   const pc = <usize>(c & ~1);
@@ -102,13 +94,20 @@ export function gatherEntries(
     const lowCD = v128.shuffle<u32>(vc, vd, 0, 4, 1, 5);
     const highAB = v128.shuffle<u32>(va, vb, 2, 6, 3, 7);
     const highCD = v128.shuffle<u32>(vc, vd, 2, 6, 3, 7);
-    const out = point + (i << 2);
-    v128.store(out, v128.shuffle<u64>(lowAB, lowCD, 0, 2));
-    v128.store(out, v128.shuffle<u64>(lowAB, lowCD, 1, 3), 16);
-    v128.store(out, v128.shuffle<u64>(highAB, highCD, 0, 2), 32);
-    v128.store(out, v128.shuffle<u64>(highAB, highCD, 1, 3), 48);
+    const to = out + (i << 2);
+    v128.store(to, v128.shuffle<u64>(lowAB, lowCD, 0, 2));
+    v128.store(to, v128.shuffle<u64>(lowAB, lowCD, 1, 3), 16);
+    v128.store(to, v128.shuffle<u64>(highAB, highCD, 0, 2), 32);
+    v128.store(to, v128.shuffle<u64>(highAB, highCD, 1, 3), 48);
   }
-  for (let i = point + y; i < point + 2 * y; i += 16) {
-    v128.store(i, i16x8.sub(v128.xor(v128.load(i), signs), signs));
+  return i32x4.neg(v128.and(i32x4(a, b, c, d), i32x4.splat(1)));
+}
+
+/** Takes the negative of the marked lanes of a number of so many bytes. */
+// @ts-ignore: decorator
+@inline
+export function negateLanes(number: usize, bytes: usize, marked: v128): void {
+  for (let i = number; i < number + bytes; i += 16) {
+    v128.store(i, i16x8.sub(v128.xor(v128.load(i), marked), marked));
   }
 }
