@@ -3,5 +3,5 @@ import { describe, test } from "vitest";
 import { everyone, killAtMoments } from "./clinging.ts";
 
 describe.each(everyone)("when the gate of $name is killed", (user) => {
-  test("at 400 moments from start to job, no process is left", () => killAtMoments(user, 400));
+  test("at eighty moments from start to job, no process is left", () => killAtMoments(user, 80));
 });
