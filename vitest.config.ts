@@ -11,7 +11,8 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     exclude: ["test/**/*.slow.test.ts"],
     pool: "forks",
-    maxWorkers: 2,
+    // Two cores, and one more, as many a test waits for a process.
+    maxWorkers: 3,
     // For what hangs; a machine that is busy otherwise may be ten times as slow as an idle one.
     testTimeout: 300_000,
     hookTimeout: 300_000,

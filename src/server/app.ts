@@ -64,6 +64,7 @@ export async function makeServer(options: ServerOptions): Promise<FastifyInstanc
     return refuse(error, reply);
   });
   addParsers(server);
+  endConnections(server);
   await server.register(rateLimit, {
     global: true,
     max: options.ratePerSecond ?? 1_000,
@@ -93,6 +94,19 @@ function refuse(error: unknown, reply: FastifyReply) {
   if (problem.status === 503) reply.header("retry-after", "1");
   if (problem.status === 401) reply.header("www-authenticate", "Bearer");
   return reply.status(problem.status).type(PROBLEM_TYPE).send(JSON.stringify(problem));
+}
+
+/** Once the server closes, an answer ends its connection, which would else stay for its next request. */
+function endConnections(server: FastifyInstance): void {
+  let closing = false;
+  server.addHook("preClose", (done) => {
+    closing = true;
+    done();
+  });
+  server.addHook("onSend", (_request, reply, payload, done) => {
+    if (closing) reply.header("connection", "close");
+    done(null, payload);
+  });
 }
 
 function addParsers(server: FastifyInstance): void {
