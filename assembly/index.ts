@@ -7,7 +7,7 @@
 import { span, trapLine as line } from "./abi";
 import { APPRAISAL, appraiseQuote as appraise } from "./appraise";
 import { CODES, FAMILIES, limits } from "./generated";
-import { prepareCases as prepare } from "./plan";
+import { prepareCases as prepare, prepareQuotes as prepareAll } from "./plan";
 import { REPLAY, replayEventLog as replayEvents, replayIma as replayList } from "./replay";
 import { RESULT, RESULT_BYTES, decide as decideCase } from "./verdict";
 
@@ -75,6 +75,15 @@ export function decide(length: u32, flags: u32): void {
  */
 export function prepareCases(cases: usize, count: u32): void {
   prepare(cases, count);
+}
+
+/**
+ * Verifies together the signatures of quotes, in `length` bytes at `input()`, so that each is
+ * appraised sooner; no appraisal depends on it. See plan.ts.
+ */
+export function prepareQuotes(length: u32, quotes: u32): void {
+  assert(length <= INPUT_BYTES, "the host checks the length");
+  prepareAll(span(INPUT, length), quotes);
 }
 
 /** Address of the result of `appraiseQuote`. */

@@ -1,6 +1,6 @@
 /**
- * The signatures of many cases, verified together before any of them is decided, so that they share
- * inversions and lanes. Nothing is judged here: a case is read for who says to have signed what,
+ * The signatures of many cases, or quotes, verified together before any of them is judged, so that
+ * they share inversions and lanes. Nothing is judged here: a case is read for who says to have signed what,
  * and what does verify is kept (cose/kept), true whatever becomes of the case. A decision then finds
  * these signatures verified, and computes in plain form what it does not find.
  *
@@ -10,6 +10,7 @@
 import { Span, lenOf, ptrOf, same, span } from "./abi";
 import { readCase } from "./case";
 import { Fault } from "./codec/cbor";
+import { TPM_READER_BYTES, TpmReader } from "./codec/reader";
 import { Key, Keyset } from "./cose/key";
 import { Kind, ask, keepVerified } from "./cose/kept";
 import * as cose from "./cose/message";
@@ -57,6 +58,8 @@ const BYTES: u32 = 1048576;
 const CASE_BYTES: u32 = 15 * (8192 + 1024);
 const MESSAGES = memory.data(1048576, 16);
 
+const READER = changetype<TpmReader>(memory.data(TPM_READER_BYTES, 8));
+
 let count: u32 = 0;
 let used: u32 = 0;
 /** The charters read last. */
@@ -74,6 +77,25 @@ export function prepareCases(cases: usize, length: u32): void {
   verifyAll();
 }
 
+/**
+ * The same for quotes without a case: for each its public area, attestation and signature, parts with
+ * four bytes of length before them. They are the host's own work: what is not well-formed traps.
+ */
+export function prepareQuotes(parts: Span, quotes: u32): void {
+  const r = READER.open(parts);
+  const most = lenOf(parts);
+  for (let i: u32 = 0; i < quotes && !r.faulty; i++) {
+    const publicArea = r.sized32(most);
+    const attest = r.sized32(most);
+    const signature = r.sized32(most);
+    if (SIMD == 0 || r.faulty) continue;
+    if (count == CHECKS_MAX || used + CASE_BYTES > BYTES) verifyAll();
+    addQuote(publicArea, attest, signature);
+  }
+  assert(r.done, "the host writes the parts");
+  if (SIMD != 0) verifyAll();
+}
+
 function collect(bytes: Span): void {
   if (!readCase(bytes)) return;
   if (charters == 0 || !same(charters, evidence.charters)) {
@@ -83,7 +105,7 @@ function collect(bytes: Span): void {
   }
   if (openNode(evidence.node)) {
     addSigners(keyset(Role.ENROLLER));
-    addQuote();
+    addQuote(node.publicArea, evidence.attest, evidence.signature);
   }
   if (!openChain(evidence.elements)) return;
   chain.openMessage(elementAt(0));
@@ -124,19 +146,18 @@ function addSigner(place: u32, key: Key): void {
   o.third = 0;
 }
 
-function addQuote(): void {
-  if (parsePublic(node.publicArea) != Code.NONE) return;
-  const attest = evidence.attest;
+function addQuote(publicArea: Span, attest: Span, signature: Span): void {
+  if (parsePublic(publicArea) != Code.NONE) return;
   const whole = lenOf(attest) <= limits.attestBytes;
-  const rs = whole ? unverifiedEcdsa(attest, evidence.signature) : 0;
+  const rs = whole ? unverifiedEcdsa(attest, signature) : 0;
   if (rs == 0) return;
   if (!isWorthCompany(ecdsaKind(), area.POINT)) return;
   const o = addCheck(ecdsaKind(), area.POINT, hashOf(area.schemeHash), attest, rs);
   o.kind = Kind.QUOTE;
   o.place = 0;
-  o.first = node.publicArea;
+  o.first = publicArea;
   o.second = attest;
-  o.third = evidence.signature;
+  o.third = signature;
 }
 
 /** P-256 gains from company with and without a table, the others with one. */

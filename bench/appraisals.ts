@@ -13,6 +13,7 @@ import { insist, pick, turns } from "./signatures.ts";
 /** go-attestation's AKPublic.Verify takes about 1.3 native verifications: the budget is six times it. */
 const BUDGET = 6 / 1.3;
 const PCRS = new Map(Array.from({ length: 24 }, (_, pcr) => [pcr, seeded(`value ${pcr}`)]));
+const BATCH = 64;
 /** More than the core keeps anything of. */
 const QUOTES = { full: 4500, quick: 2500, once: 2 };
 
@@ -36,6 +37,7 @@ export function appraisalSuites(core: Core, scale: Scale): Suite[] {
   const native = nativeKey(key);
   const ders = quotes.map(({ signature }) => toDer(quoteSignature(signature)));
   const nativeTurn = turns(quotes.length);
+  const turn = turns(quotes.length);
   const subjects = [
     {
       name: "node:crypto, the signature alone",
@@ -45,7 +47,12 @@ export function appraisalSuites(core: Core, scale: Scale): Suite[] {
         insist(verify("sha256", pick(quotes, i).attest, native, pick(ders, i)));
       },
     },
-    { name: "appraiseQuote, key enrolled", budget: BUDGET, ...appraising(core, quotes) },
+    {
+      name: `appraiseQuotes, key enrolled, batch of ${BATCH}`,
+      budget: BUDGET,
+      ...appraising(core, quotes, BATCH, turn),
+    },
+    { name: "appraiseQuote, key enrolled", ...appraising(core, quotes, 1, turn) },
   ];
   return [{ name: "Quote over 24 PCRs", subjects }];
 }

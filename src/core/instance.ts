@@ -17,6 +17,7 @@ export interface Exports {
   trapLine(): number;
   decide(length: number, flags: number): void;
   prepareCases(cases: number, count: number): void;
+  prepareQuotes(length: number, quotes: number): void;
   appraiseQuote(length: number): void;
   appraisal(): number;
   enrollKey(kind: number, key: number, tier: number): number;

@@ -3,7 +3,7 @@
  * bytes.
  */
 import { LIMITS } from "../limits.ts";
-import { type Appraisal, appraiseQuote, type Quote } from "./appraise.ts";
+import { type Appraisal, appraiseQuote, appraiseQuotes, type Quote } from "./appraise.ts";
 import { inGroups, prepareCases } from "./batch.ts";
 import { CoreError } from "./errors.ts";
 import { type EventLogOptions, type EventLogReplay, replayEventLog } from "./eventlog.ts";
@@ -143,6 +143,11 @@ export class Core {
   /** Appraises one quote on its own; see `appraiseQuote` in appraise.ts for shapes and errors. */
   appraiseQuote(quote: Quote): Appraisal {
     return this.run((core) => appraiseQuote(core, quote));
+  }
+
+  /** Appraises many quotes, each as `appraiseQuote` would; an error has the quote's index. */
+  appraiseQuotes(quotes: readonly Quote[]): Appraisal[] {
+    return this.run((core) => appraiseQuotes(core, quotes));
   }
 
   /**

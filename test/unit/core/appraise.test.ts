@@ -333,3 +333,53 @@ describe("the floor", () => {
     expect(codesOf({ quote: { ekName } })).toEqual(["environment.clock-obfuscated"]),
   );
 });
+
+describe("many quotes at once", () => {
+  const bads: QuoteOverrides[] = [
+    { quote: { qualifyingData: DIGEST } },
+    { quote: { signature: new Uint8Array() } },
+    { quote: { attest: new Uint8Array(70_000) } },
+    { quote: { publicArea: u8(1) } },
+    { quote: { pcrs: {} } },
+  ];
+  const kinds: QuoteOverrides[] = (Object.keys(AK_TYPES) as AkType[]).map((ak) => ({ ak }));
+  /** Every third one bad. */
+  const mixed = (count: number) =>
+    Array.from({ length: count }, (_, i) => {
+      const some = i % 3 === 2 ? bads : kinds;
+      const overrides = some[Math.floor(i / 3) % some.length] ?? {};
+      const extraData = seeded(`quote ${i} of ${count}`);
+      return acceptedQuote({
+        request: { extraData },
+        ...overrides,
+        quote: { qualifyingData: extraData, ...overrides.quote },
+      });
+    });
+
+  test.each(["simd", "scalar", "checked"] as const)("each as alone, %s", async (build) => {
+    const [one, other] = await Promise.all([loadCore({ build }), loadCore({ build })]);
+    for (const count of [0, 1, 2, 64, 65]) {
+      const quotes = mixed(count);
+      const found = one.appraiseQuotes(quotes);
+      expect(found).toEqual(quotes.map((quote) => other.appraiseQuote(quote)));
+      expect(found.filter(({ ok }) => ok).length).toBe(count - Math.floor(count / 3));
+    }
+  });
+
+  test("a wrong shape throws, with the quote's index", () => {
+    const quotes: unknown[] = [acceptedQuote(), acceptedQuote(), acceptedQuote()];
+    for (const wrong of [null, 7, {}, { ...acceptedQuote(), attest: "text" }]) {
+      quotes[1] = wrong;
+      const thrown = (() => {
+        try {
+          core.appraiseQuotes(quotes as never);
+        } catch (error) {
+          return error;
+        }
+        return undefined;
+      })();
+      expect(thrown).toMatchObject({ name: "CoreError", code: "input", index: 1 });
+    }
+    expect(() => core.appraiseQuotes({} as never)).toThrow(/array/);
+  });
+});

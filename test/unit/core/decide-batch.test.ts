@@ -41,7 +41,7 @@ test("preparing a batch never traps, and gives keys that come again their tables
 
 test("groups keep order, hold 64 cases and fit the input region", () => {
   const sizes = [...Array.from({ length: 130 }, () => 10), 9_000_000, 9_000_000, 16_777_216, 5];
-  const cases = sizes.map((size) => new Uint8Array(size));
+  const cases: Uint8Array[] = sizes.map((size) => new Uint8Array(size));
   const groups = inGroups(cases);
   // By identity: comparing 34 MB byte by byte takes the tests' reporter ten seconds.
   expect(groups.flat().map((bytes) => cases.indexOf(bytes))).toEqual([...cases.keys()]);
