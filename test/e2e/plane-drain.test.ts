@@ -39,6 +39,8 @@ test("a plane that is told to end answers what is under way, and takes nothing m
     await once(slow.socket, "close");
     expect(slow.all()).toMatch(/^HTTP\/1\.1 400 /);
     expect(slow.all()).toContain('"code":"plane.evidence"');
+    // Or the connection would stay for its next request, and the process with it.
+    expect(slow.all()).toMatch(/\r\nconnection: close\r\n/i);
     expect(await ended).toBe(0);
     await site.serve([], {}, []);
     expect(await site.stop()).toBe(0);
