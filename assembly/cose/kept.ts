@@ -161,10 +161,11 @@ export function keepVerified(place: u32): void {
   if (found != 0) kept().bits |= (<u32>1) << place;
 }
 
-/** Writes SHA-256 of the bytes, as kept or anew. */
-export function hashKept(bytes: Span, to: usize): void {
-  ask(Kind.HASH, bytes);
-  if (readDigest(to)) return;
-  hash(HashId.SHA256, ptrOf(bytes), lenOf(bytes), to);
-  keepDigest(to);
+/** Writes the hash of the bytes: if it is SHA-256, as kept or anew. */
+export function hashKept(id: u32, bytes: Span, to: usize): void {
+  const isKept = id == <u32>HashId.SHA256;
+  if (isKept) ask(Kind.HASH, bytes);
+  if (isKept && readDigest(to)) return;
+  hash(id, ptrOf(bytes), lenOf(bytes), to);
+  if (isKept) keepDigest(to);
 }

@@ -106,7 +106,7 @@ export function readKey(reader: Reader, key: Key): void {
   memory.copy(key.coordinates, ptrOf(x), lenOf(x));
   memory.copy(key.coordinates + lenOf(x), ptrOf(y), lenOf(y));
   const bytes = reader.since(start);
-  hashKept(bytes, key.kid);
+  hashKept(HashId.SHA256, bytes, key.kid);
 }
 
 /** Bytes of one keyset with room for `limits.keys` keys. */

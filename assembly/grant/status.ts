@@ -5,6 +5,7 @@
 import { Span, lenOf, ptrOf, same, span } from "../abi";
 import { Fault, READER_BYTES, Reader } from "../codec/cbor";
 import { hashKept } from "../cose/kept";
+import { HashId } from "../hash/hash";
 import { check } from "../findings";
 import { Code, limits } from "../generated";
 import { holds, readSorted } from "./claims";
@@ -26,7 +27,7 @@ export function openStatus(bytes: Span, named: Span): bool {
   nodes = r.bytes(0, limits.statusBytes);
   elements = readSorted(r, 0, limits.statusBytes, 32, 32);
   if (!check(r.close() == Fault.NONE, Code.REVOCATION_MALFORMED)) return false;
-  hashKept(bytes, DIGEST);
+  hashKept(HashId.SHA256, bytes, DIGEST);
   return check(same(span(DIGEST, 32), named), Code.REVOCATION_LIST);
 }
 

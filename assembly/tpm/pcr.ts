@@ -10,8 +10,9 @@
 import { Span, lenOf, ptrOf, same, span } from "../abi";
 import { READER_BYTES, Reader, Fault } from "../codec/cbor";
 import { TPM_READER_BYTES, TpmReader } from "../codec/reader";
+import { hashKept } from "../cose/kept";
 import { Code } from "../generated";
-import { HASH_CONTEXT_BYTES, begin, digestBytes, finish, update } from "../hash/hash";
+import { digestBytes } from "../hash/hash";
 import { hashOf } from "./algorithm";
 import { attest } from "./attest";
 import { schemeHash } from "./public";
@@ -24,8 +25,11 @@ const PCRS: u32 = 24;
 /** TPM_ALG_ID of each selected bank, in the order of the selection, and its PCRs as bits. */
 const BANK_IDS = memory.data(4 * 4, 4);
 const BANK_PCRS = memory.data(4 * 4, 4);
-/** Address of each value taken, by place of the bank and index; 0 outside the selection. */
-const VALUES = memory.data(4 * 24 * 4, 4);
+/** The values taken, one behind another. */
+const VALUES = memory.data(4 * 24 * 64, 16);
+let valueBytes: u32 = 0;
+/** Where each of them stands, by place of the bank and index; 0 outside the selection. */
+const PLACES = memory.data(4 * 24 * 4, 4);
 let banks: u32 = 0;
 
 /** The value awaited: a place and an index; the place is `banks` when all are there. */
@@ -38,7 +42,6 @@ let isBound: bool = false;
 
 const READER = changetype<TpmReader>(memory.data(TPM_READER_BYTES, 8));
 const LIST = changetype<Reader>(memory.data(READER_BYTES, 8));
-const CONTEXT = memory.data(HASH_CONTEXT_BYTES, 16);
 const DIGEST = memory.data(64, 8);
 
 function bankId(i: u32): u32 {
@@ -50,7 +53,7 @@ function bankPcrs(i: u32): u32 {
 }
 
 function valueSlot(bank: u32, pcr: u32): usize {
-  return VALUES + ((bank * PCRS + pcr) << 2);
+  return PLACES + ((bank * PCRS + pcr) << 2);
 }
 
 /**
@@ -101,13 +104,12 @@ function isSelected(id: u32): bool {
 
 /** Opens the binding: from here on the values are awaited in the order of the selection. */
 export function openValues(): void {
-  memory.fill(VALUES, 0, BANKS * PCRS * 4);
+  memory.fill(PLACES, 0, BANKS * PCRS * 4);
+  valueBytes = 0;
   place = 0;
   index = 0;
   isBound = false;
-  const id = hashOf(schemeHash);
-  isWrong = banks == 0 || id == 0;
-  if (!isWrong) begin(id, CONTEXT);
+  isWrong = banks == 0 || hashOf(schemeHash) == 0;
   seek();
 }
 
@@ -136,8 +138,7 @@ export function awaitedPcr(): u32 {
 
 /**
  * Takes the value that is awaited, and says whether it did. One too many, or of another width than
- * its bank's, and nothing is bound. The bytes stay where they are, and must not change as long as
- * `pcrValue` is asked.
+ * its bank's, and nothing is bound.
  */
 export function takeValue(value: Span): bool {
   const width = digestBytes(hashOf(awaitedBank()));
@@ -145,8 +146,10 @@ export function takeValue(value: Span): bool {
     isWrong = true;
     return false;
   }
-  update(CONTEXT, ptrOf(value), width);
-  store<u32>(valueSlot(place, index), <u32>ptrOf(value));
+  const at = VALUES + <usize>valueBytes;
+  memory.copy(at, ptrOf(value), width);
+  valueBytes += width;
+  store<u32>(valueSlot(place, index), <u32>at);
   index++;
   seek();
   return true;
@@ -159,9 +162,11 @@ export function takeValue(value: Span): bool {
 export function closeValues(): Code {
   const missing = awaitedBank() != 0;
   if (isWrong || missing) return Code.ENVIRONMENT_QUOTE_DIGEST;
-  finish(CONTEXT, DIGEST);
   isWrong = true;
-  isBound = same(span(DIGEST, digestBytes(hashOf(schemeHash))), attest.pcrDigest);
+  // A machine's values stay the same for as long as it runs.
+  const id = hashOf(schemeHash);
+  hashKept(id, span(VALUES, valueBytes), DIGEST);
+  isBound = same(span(DIGEST, digestBytes(id)), attest.pcrDigest);
   return isBound ? Code.NONE : Code.ENVIRONMENT_QUOTE_DIGEST;
 }
 

@@ -7,7 +7,7 @@ import { TPM_READER_BYTES, TpmReader } from "../codec/reader";
 import { Curve } from "../curve/curve";
 import { hashKept } from "../cose/kept";
 import { Code, limits } from "../generated";
-import { HASH_CONTEXT_BYTES, HashId, begin, digestBytes, finish, hash, update } from "../hash/hash";
+import { digestBytes } from "../hash/hash";
 import { isOnCurve } from "../sig/ecdsa";
 import { rsaKeyOk } from "../sig/rsa";
 import { alg, curve, hashOf } from "./algorithm";
@@ -151,12 +151,11 @@ export function publicName(dst: usize): u32 {
   if (type == 0) return 0;
   const id = hashOf(nameAlg);
   store<u16>(dst, bswap<u16>(<u16>nameAlg));
-  if (id == HashId.SHA256) hashKept(publicArea, dst + 2);
-  else hash(id, ptrOf(publicArea), lenOf(publicArea), dst + 2);
+  hashKept(id, publicArea, dst + 2);
   return 2 + digestBytes(id);
 }
 
-const CONTEXT = memory.data(HASH_CONTEXT_BYTES, 16);
+const NAMES = memory.data(2 * 66, 8);
 const HANDLE = memory.data(4, 4);
 const PARENT = memory.data(66, 8);
 
@@ -167,10 +166,9 @@ function qualify(parent: Span, name: Span, dst: usize): u32 {
   const id = hashOf(algorithm);
   if (id == 0 || lenOf(name) != 2 + digestBytes(id)) return 0;
   store<u16>(dst, load<u16>(ptrOf(name)));
-  begin(id, CONTEXT);
-  update(CONTEXT, ptrOf(parent), lenOf(parent));
-  update(CONTEXT, ptrOf(name), lenOf(name));
-  finish(CONTEXT, dst + 2);
+  memory.copy(NAMES, ptrOf(parent), lenOf(parent));
+  memory.copy(NAMES + lenOf(parent), ptrOf(name), lenOf(name));
+  hashKept(id, span(NAMES, lenOf(parent) + lenOf(name)), dst + 2);
   return 2 + digestBytes(id);
 }
 

@@ -3,7 +3,7 @@
  * core.
  */
 import { LIMITS } from "../limits.ts";
-import { BANKS, PCRS, type Pcrs } from "./banks.ts";
+import { BANK_NAMES, BANKS, PCRS, type Pcrs } from "./banks.ts";
 import { CODE_LIST, type Code } from "./codes.ts";
 import { CoreError } from "./errors.ts";
 import { ARRAY, BYTES, Frame, MAP, UNSIGNED } from "./frame.ts";
@@ -96,6 +96,7 @@ const APPRAISAL_BYTES = DENIED_AT + 8;
 
 /** Whole numbers below are listed in ascending order (ECMA-262, OrdinaryOwnPropertyKeys). */
 const INDEX_END = 1e9;
+const PCR_KEYS = new Map(Array.from({ length: PCRS }, (_, pcr) => [String(pcr), pcr]));
 
 /**
  * No Name, digest or extraData is longer (Part 2 §10.4): one byte more is as wrong as a million.
@@ -114,7 +115,12 @@ export function appraiseQuote(core: Exports, quote: Quote): Appraisal {
   if (!isObject(quote)) throw new CoreError("input", "A quote is missing.");
   core.appraiseQuote(writeFrame(new Frame(core), quote));
   const answer = new DataView(core.memory.buffer, core.appraisal(), APPRAISAL_BYTES);
-  const codes = CODE_LIST.filter((_, i) => answer.getUint8(FOUND_AT + i + 1) === 1);
+  const found = new Uint8Array(
+    core.memory.buffer,
+    core.appraisal() + FOUND_AT,
+    CODE_LIST.length + 1,
+  );
+  const codes = found.includes(1) ? CODE_LIST.filter((_, i) => found[i + 1] === 1) : [];
   const denied = Number(answer.getBigUint64(DENIED_AT, true));
   return Object.freeze({
     ok: answer.getUint32(0, true) === 1 && codes.length === 0,
@@ -244,9 +250,12 @@ function widthOf(value: unknown): number | null {
 function writeValues(frame: Frame, pcrs: Pcrs): void {
   const count = frame.later();
   let values = 0;
-  for (const [bank, indexes] of banksOf(pcrs, "pcrs")) {
-    for (const [index, value] of indexesOf(indexes, "pcrs", bank)) {
+  for (const bank of banksOf(pcrs, "pcrs")) {
+    const indexes = pcrs[bank];
+    for (const key of keysOf(indexes, "pcrs", bank)) {
+      const index = indexOf(key, "pcrs", bank);
       if (index >= PCRS) continue;
+      const value = indexes?.[index];
       if (!(value instanceof Uint8Array)) needBytes(value, `pcrs.${bank}[${index}]`);
       frame.number(2, BANKS[bank].id);
       frame.number(1, index);
@@ -264,11 +273,14 @@ function writeValues(frame: Frame, pcrs: Pcrs): void {
 function writeRules(frame: Frame, pcrs: PcrPolicy["pcrs"]): void {
   const banks = banksOf(pcrs, "policy.pcrs");
   frame.head(MAP, banks.length);
-  for (const [bank, indexes] of banks) {
-    const rows = indexesOf(indexes, "policy.pcrs", bank);
+  for (const bank of banks) {
+    const indexes = pcrs[bank];
+    const keys = keysOf(indexes, "policy.pcrs", bank);
     frame.head(UNSIGNED, BANKS[bank].id);
-    frame.head(MAP, rows.length);
-    for (const [index, allowed] of rows) {
+    frame.head(MAP, keys.length);
+    for (const key of keys) {
+      const index = indexOf(key, "policy.pcrs", bank);
+      const allowed = indexes?.[index];
       if (!Array.isArray(allowed)) {
         throw new CoreError("input", `policy.pcrs.${bank}[${index}] must be an array.`);
       }
@@ -295,35 +307,28 @@ function isObject(value: unknown): value is object {
 }
 
 /** The banks of an object, by TPM_ALG_ID. One that is undefined is not there. */
-function banksOf<T>(banks: { readonly [bank in HashName]?: T }, what: string): [HashName, T][] {
+function banksOf(banks: { readonly [bank in HashName]?: unknown }, what: string): HashName[] {
   if (!isObject(banks)) throw new CoreError("input", `${what} must be an object of banks.`);
-  const entries = Object.entries(banks) as [HashName, T | undefined][];
-  for (const [bank] of entries) hashId(bank);
-  return entries
-    .filter((entry): entry is [HashName, T] => entry[1] !== undefined)
-    .sort(([a], [b]) => BANKS[a].id - BANKS[b].id);
+  for (const bank of Object.keys(banks)) hashId(bank as HashName);
+  return BANK_NAMES.filter((bank) => banks[bank] !== undefined);
 }
 
-/**
- * The PCRs of a bank, ascending, as an object lists its whole numbers. Text is put together for errors
- * alone: this is the hot path.
- */
-function indexesOf<T>(
-  indexes: { readonly [index: number]: T },
-  where: string,
-  bank: HashName,
-): [number, T][] {
-  if (!isObject(indexes)) {
-    throw new CoreError("input", `${where}.${bank} must be an object of PCRs.`);
+/** The PCRs of a bank, ascending, as an object lists its whole numbers. */
+function keysOf(indexes: unknown, where: string, bank: HashName): string[] {
+  if (isObject(indexes)) return Object.keys(indexes);
+  throw new CoreError("input", `${where}.${bank} must be an object of PCRs.`);
+}
+
+/** Text is put together for errors alone: this is the hot path. */
+function indexOf(key: string, where: string, bank: HashName): number {
+  const pcr = PCR_KEYS.get(key);
+  if (pcr !== undefined) return pcr;
+  const index = Number(key);
+  if (String(index) === key && Number.isInteger(index) && index >= 0 && index < INDEX_END) {
+    return index;
   }
-  return Object.keys(indexes).map((key) => {
-    const index = Number(key);
-    if (String(index) === key && Number.isInteger(index) && index >= 0 && index < INDEX_END) {
-      return [index, indexes[index] as T];
-    }
-    const message = `${where}.${bank} has a member "${key}", which is no PCR index.`;
-    throw new CoreError("input", message);
-  });
+  const message = `${where}.${bank} has a member "${key}", which is no PCR index.`;
+  throw new CoreError("input", message);
 }
 
 /**
