@@ -12,7 +12,7 @@ import { openSqliteStore } from "../store/sqlite.ts";
 import { SCENARIOS } from "./demo/scenarios.ts";
 import { ORIGIN, Site } from "./demo/site.ts";
 import { type Trial, tryOne } from "./demo/trial.ts";
-import { oneLine } from "./print.ts";
+import { oneLine, printLines } from "./print.ts";
 import type { Session } from "./session.ts";
 import { defineVerb } from "./verb.ts";
 
@@ -21,7 +21,7 @@ type Say = (line: string) => void;
 /** The whole demo; true where every outcome is the expected one. */
 async function demo(session: Session): Promise<number> {
   const started = monotonicMs();
-  const say: Say = session.json ? () => undefined : (line) => process.stdout.write(`${line}\n`);
+  const say: Say = session.json ? () => undefined : (line) => printLines([line]);
   say("Setting the stage:");
   await using site = await Site.build((what) => say(`  - ${what}`));
   // Standard output is the result's alone with --json.

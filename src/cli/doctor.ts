@@ -19,7 +19,7 @@ import { lookAtBootLog, lookAtIma } from "./doctor-logs.ts";
 import { type Home, readConfig, requireHome } from "./home.ts";
 import { tpmAddress } from "./machine.ts";
 import { loadNode, nodeFiles } from "./node-files.ts";
-import { hex, isoTime, oneLine, span } from "./print.ts";
+import { hex, isoTime, oneLine, printLines, span } from "./print.ts";
 import type { Session } from "./session.ts";
 import { defineVerb } from "./verb.ts";
 
@@ -265,8 +265,8 @@ async function doctor(session: Session, options: { readonly tpm?: string }): Pro
     findings.push(finding);
     if (session.json) continue;
     const { ok, name, detail, next } = finding;
-    process.stdout.write(`${ok ? "ok  " : "FAIL"}  ${name.padEnd(16)} ${detail}\n`);
-    if (next !== null) process.stdout.write(`      ${"".padEnd(16)} next: ${next}\n`);
+    printLines([`${ok ? "ok  " : "FAIL"}  ${name.padEnd(16)} ${detail}`]);
+    if (next !== null) printLines([`      ${"".padEnd(16)} next: ${next}`]);
   }
   const ok = findings.every((finding) => finding.ok);
   if (session.json) session.tell({ ok, checks: findings.map((one) => ({ ...one })) }, []);

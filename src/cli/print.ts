@@ -62,20 +62,34 @@ export function oneLine(text: string): string {
     .trim();
 }
 
-let listening = false;
+let isHeard = false;
+let isHeardToComplain = false;
 
 /**
- * Writes to standard output. A reader that went away (`| head`) is no error of ours: what it asked
- * for is done. Setting the stream up costs milliseconds, so a verb that prints nothing does not.
+ * Writes to standard output. A reader that went away (`| head`) is no error of ours, and never
+ * makes a denial's exit code another; where there is no room (/dev/full) the code cannot be 0.
+ * Setting a stream up costs milliseconds, so a verb that prints nothing does not.
  */
 export function print(text: string): void {
-  if (!listening) {
-    listening = true;
-    process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-      process.exit(error.code === "EPIPE" ? 0 : EXIT.internal);
+  if (!isHeard) {
+    isHeard = true;
+    process.stdout.on("error", ({ code }: NodeJS.ErrnoException) => {
+      if (code === "EPIPE") return;
+      process.once("exit", (exit) => {
+        if (exit === 0) process.exitCode = EXIT.internal;
+      });
     });
   }
   process.stdout.write(text);
+}
+
+/** Writes a line to standard error. Where nobody reads it, the exit code is what is told. */
+export function complain(line: string): void {
+  if (!isHeardToComplain) {
+    isHeardToComplain = true;
+    process.stderr.on("error", () => undefined);
+  }
+  process.stderr.write(`${line}\n`);
 }
 
 export function printJson(value: Json): void {
@@ -88,7 +102,7 @@ export function printLines(lines: readonly string[]): void {
 
 /** Prints a denial on standard error and gives the exit code. */
 export function printDenial(code: Code, detail?: string): number {
-  process.stderr.write(`${denialLines(code, detail).join("\n")}\n`);
+  complain(denialLines(code, detail).join("\n"));
   return denialExit(code);
 }
 
@@ -105,10 +119,10 @@ export function printError(error: unknown, json: boolean): number {
   const known = ours || (error instanceof Error && "syscall" in error);
   const message = known ? oneLine(said) : `internal error: ${oneLine(said)}`;
   const line = json ? JSON.stringify({ error: { code, message } }) : `portcullis: ${message}`;
-  process.stderr.write(`${line}\n`);
+  complain(line);
   if ((process.env.PORTCULLIS_DEBUG ?? "") !== "" && error instanceof Error) {
-    process.stderr.write(`${error.stack ?? ""}\n`);
-    if (error.cause !== undefined) process.stderr.write(`caused by ${String(error.cause)}\n`);
+    complain(error.stack ?? "");
+    if (error.cause !== undefined) complain(`caused by ${String(error.cause)}`);
   }
   return ours ? exitCodeOf(error) : EXIT.internal;
 }

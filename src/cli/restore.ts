@@ -16,7 +16,7 @@ import {
 } from "./home-files.ts";
 import { readInput } from "./input-file.ts";
 import { clearing, requireEmpty } from "./new-home.ts";
-import { isoTime, pairs } from "./print.ts";
+import { complain, isoTime, pairs } from "./print.ts";
 import type { Session } from "./session.ts";
 import { defineVerb } from "./verb.ts";
 
@@ -87,7 +87,7 @@ async function run(session: Session, _options: object, [source = ""]: string[]):
       ["ledger of", time],
     ]),
   );
-  process.stderr.write(`warning: ${WARNING}\n`);
+  complain(`warning: ${WARNING}`);
 }
 
 export function register(program: Command): void {

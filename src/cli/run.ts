@@ -1,8 +1,7 @@
 /** `run` and `check`: decide; and, for `run`, start what was admitted. */
-import { writeSync } from "node:fs";
 import { nowSeconds } from "../clock.ts";
 import { type Code, loadCore } from "../core/index.ts";
-import { reopenStatus } from "../gate/descriptors.ts";
+import { reopenStatus, writeStatus } from "../gate/descriptors.ts";
 import type { Admitted, Decision, Ended } from "../gate/gate.ts";
 import type { Asked } from "../gate/hearing.ts";
 import { exitCodeOf } from "../gate/outcome.ts";
@@ -16,11 +15,13 @@ import { type Home, homeAt, requireHome, resolveHome } from "./home.ts";
 import { helpOf, type JobWords, parseJobWords } from "./job-words.ts";
 import { type Machine, openMachine, pinnedNumber } from "./machine.ts";
 import {
+  complain,
   denialExit,
   denialLines,
   denialShape,
   hex,
   type Json,
+  print,
   printJson,
   printLines,
   reasonLines,
@@ -47,7 +48,7 @@ export async function decideAndAct(
 ): Promise<number> {
   const words = parseJobWords(rest, globals);
   if (words.help) {
-    process.stdout.write(helpOf(verb));
+    print(helpOf(verb));
     return 0;
   }
   // First of all: what is inherited must not reach any program that is started from here on.
@@ -72,7 +73,7 @@ async function openPlane(home: Home, { plane, planeCa }: JobWords) {
   const { fetchGovernance, openClient } = await import("./plane-client.ts");
   const client = await openClient(plane, planeCa);
   await fetchGovernance(home.path, client).catch((error: unknown) => {
-    process.stderr.write(`portcullis: nothing was fetched: ${messageOf(error)}\n`);
+    complain(`portcullis: nothing was fetched: ${messageOf(error)}`);
   });
   return client;
 }
@@ -93,7 +94,7 @@ async function judge(
   }
   await using opened = machine;
   const tell = async (told: Told): Promise<void> => {
-    if (status !== null) writeSync(status, `${JSON.stringify(await receiptLine(opened, told))}\n`);
+    if (status !== null) writeStatus(status, JSON.stringify(await receiptLine(opened, told)));
   };
   await opened.journal.abortOpenRuns(nowSeconds()).catch(noteUnwritten);
   const decision = await opened.gate.decide(asked);
@@ -111,6 +112,11 @@ async function judge(
 
 type Tell = (told: Told) => Promise<void>;
 
+/** Tells what is over, and recorded: a reader that went away changes nothing about it. */
+async function tellAfter(tell: Tell, told: Told): Promise<void> {
+  await tell(told).catch((error: unknown) => complain(`portcullis: ${messageOf(error)}`));
+}
+
 async function execute(
   machine: Machine,
   words: JobWords,
@@ -119,10 +125,10 @@ async function execute(
 ): Promise<number> {
   const { runId, intent: recorded, warnings } = admitted;
   const facts = { event: "intent", code: null, runId, exit: null, warnings } as const;
-  await tell({ facts, recorded, failure: null });
   let stopForwarding = (): void => undefined;
   try {
-    const ended = await machine.gate.execute(admitted, (pending) => {
+    const ended = await machine.gate.execute(admitted, async (pending) => {
+      await tell({ facts, recorded, failure: null });
       stopForwarding = forwardSignals(pending);
     });
     return await finishRun(words, ended, runId, warnings, tell);
@@ -144,9 +150,10 @@ async function finishRun(
 ): Promise<number> {
   const { outcome, code, failure, recorded } = ended;
   const exit = outcome === null ? denialExit(code ?? "internal.exec") : exitCodeOf(outcome);
-  await tell({ facts: { event: "outcome", code, runId, exit, warnings }, recorded, failure });
+  const facts = { event: "outcome", code, runId, exit, warnings } as const;
+  await tellAfter(tell, { facts, recorded, failure });
   if (code !== null) return deny(words, code, failure, recorded);
-  if (outcome?.kind === "not-executable") process.stderr.write(`portcullis: ${outcome.reason}\n`);
+  if (outcome?.kind === "not-executable") complain(`portcullis: ${outcome.reason}`);
   return exit;
 }
 
@@ -164,7 +171,7 @@ async function refuse(
   try {
     const recorded = await machine.gate.record(asked, { ...decision, code }, "denied");
     const facts = { event: "denied", code, runId: null, exit, warnings } as const;
-    await tell({ facts, recorded, failure: decision.failure });
+    await tellAfter(tell, { facts, recorded, failure: decision.failure });
     return deny(words, code, decision.failure, recorded, await reasonsOf(decision, code));
   } catch (error) {
     return deny(words, codeOfFailure(error), messageOf(error), null);
@@ -182,7 +189,8 @@ async function finishCheck(
   const recorded = await machine.gate.record(asked, decision, "checked");
   const exit = code === null ? 0 : denialExit(code);
   const { warnings } = asked.prepared;
-  await tell({ facts: { event: "checked", code, runId: null, exit, warnings }, recorded, failure });
+  const facts = { event: "checked", code, runId: null, exit, warnings } as const;
+  await tellAfter(tell, { facts, recorded, failure });
   if (code !== null) {
     return deny(words, code, failure, recorded, await reasonsOf(decision, code));
   }
@@ -211,7 +219,7 @@ function deny(
     printJson({ allow: false, ...denialShape(code), detail: failure, reasons, leaf });
   } else {
     const [head = "", ...rest] = denialLines(code, failure ?? undefined);
-    process.stderr.write(`${[head, ...reasonLines(reasons), ...rest].join("\n")}\n`);
+    complain([head, ...reasonLines(reasons), ...rest].join("\n"));
   }
   return denialExit(code);
 }
@@ -237,7 +245,7 @@ async function receiptLine(machine: Machine, { facts, recorded, failure }: Told)
  * Runs that died stay open until the log can be written again; this decision will say so by itself.
  */
 function noteUnwritten(error: unknown): void {
-  process.stderr.write(`portcullis: open runs were not closed: ${messageOf(error)}\n`);
+  complain(`portcullis: open runs were not closed: ${messageOf(error)}`);
 }
 
 function messageOf(error: unknown): string {

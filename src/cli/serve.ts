@@ -20,6 +20,7 @@ import { writeInvitation } from "./invite.ts";
 import { logKeyOf } from "./machine.ts";
 import { type EnrollOptions, enrollmentOf } from "./plane-enrollment.ts";
 import { startRenewal } from "./plane-renewal.ts";
+import { complain } from "./print.ts";
 import type { Session } from "./session.ts";
 import { collect, countOption, spanOption } from "./values.ts";
 import { defineVerb } from "./verb.ts";
@@ -124,7 +125,7 @@ function asked(): Promise<void> {
 
 function tellFailure(error: unknown): void {
   const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  process.stderr.write(`portcullis: ${text}\n`);
+  complain(`portcullis: ${text}`);
 }
 
 async function invite(home: Home, options: Options, url: string, certificate: string | null) {

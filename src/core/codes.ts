@@ -511,8 +511,8 @@ export const CODES = {
     "Check the disk and the permissions of --home; `portcullis audit verify` checks the log.",
   ),
   "internal.exec": row(
-    "The job could not be confined, or the process that confines it failed.",
-    "The message names what this machine lacks; `portcullis doctor` checks namespaces and tools.",
+    "The job could not be confined, its confinement failed, or nobody took the receipt before it.",
+    "The message says which; `portcullis doctor` checks namespaces and tools.",
   ),
   "internal.ledger": row(
     "Another run claimed this use first, or this request was claimed before.",

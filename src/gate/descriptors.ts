@@ -1,4 +1,4 @@
-import { closeSync, constants, openSync, readFileSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readFileSync, writeSync } from "node:fs";
 import { ExecError } from "./error.ts";
 
 /** O_ACCMODE (open(2)), which node:fs does not name. */
@@ -27,7 +27,9 @@ export function reopenStatus(fd: number): number {
     return status;
   } catch (cause) {
     if (cause instanceof ExecError) throw cause;
-    if (cause instanceof Error && "code" in cause && cause.code === "ENXIO") return fd;
+    // What is no socket and cannot be opened anew is Node's own (epoll, say): the caller's was not open.
+    const socket = cause instanceof Error && "code" in cause && cause.code === "ENXIO";
+    if (socket && fstatSync(fd).isSocket()) return fd;
     throw new ExecError("exec.request", `descriptor ${fd} cannot be written to`, cause);
   }
 }
@@ -36,4 +38,19 @@ export function reopenStatus(fd: number): number {
 function statusFlags(fd: number): number {
   const flags = /^flags:\s*([0-7]+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, "latin1"));
   return Number.parseInt(flags?.[1] ?? "0", 8);
+}
+
+/**
+ * Writes one line, whole.
+ *
+ * @throws ExecError exec.status: the reader went away, or there is no room.
+ */
+export function writeStatus(fd: number, line: string): void {
+  const bytes = Buffer.from(`${line}\n`);
+  try {
+    for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new ExecError("exec.status", `no receipt could be written to --status-fd: ${why}`, cause);
+  }
 }

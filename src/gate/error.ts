@@ -6,6 +6,7 @@ export type ExecCode =
   | "exec.file" // the executable, interpreter, an input or standard input cannot be read, or is unfit
   | "exec.user" // the job may not run as that user from here
   | "exec.unsupported" // this machine lacks what execution needs
+  | "exec.status" // the receipt before the start cannot be written
   | "exec.deadline" // the permission ran out before the job could start
   | "exec.used"; // released or cancelled before
 

@@ -191,23 +191,26 @@ export class Gate {
   }
 
   /**
-   * Starts the job and waits for its end. The deadline is checked after the durable intent,
-   * immediately before exec.
+   * Starts the job and waits for its end. `onStart` comes first: where it throws, nothing starts. The
+   * deadline is checked after it and after the durable intent, immediately before exec.
    *
    * @throws LogError where the outcome cannot be recorded; the job has ended all the same, and the
    * run will be found open and declared aborted.
    */
-  async execute(admitted: Admitted, onStart: (pending: Pending) => void): Promise<Ended> {
+  async execute(
+    admitted: Admitted,
+    onStart: (pending: Pending) => void | Promise<void>,
+  ): Promise<Ended> {
     const released = this.#admitted.get(admitted);
     if (released === undefined)
       throw new TypeError("Only what was claimed here executes, and once.");
     this.#admitted.delete(admitted);
     const { pending, leaf, anchorDue, deadlineMs } = released;
-    onStart(pending);
     let outcome: Outcome | null = null;
     let code: Code | null = null;
     let failure: string | null = null;
     try {
+      await onStart(pending);
       if (anchorDue) await this.#raiseAnchor();
       outcome = await pending.release(deadlineMs);
     } catch (error) {

@@ -31,6 +31,12 @@ test("the linter refuses `any`, non-null assertions and empty blocks", () => {
   expect(linter.rules.style).toMatchObject({ noNonNullAssertion: "error" });
 });
 
+test("what verbs say goes through src/cli/print.ts, where a reader that left changes no exit code", () => {
+  const others = filesUnder(["src"]).filter((path) => path !== "src/cli/print.ts");
+  const found = others.filter((path) => /process\.std(?:out|err)\.write/.test(read(path)));
+  expect(found).toEqual([]);
+});
+
 describe("a blemish is found", () => {
   const lines = (count: number): string => "  x();\n".repeat(count);
   const home = ["", "home", "someone", "portcullis"].join("/");

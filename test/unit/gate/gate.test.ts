@@ -6,6 +6,8 @@ import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { Allowed, Code } from "../../../src/core/index.ts";
+
+import { ExecError } from "../../../src/gate/error.ts";
 import type { Materials } from "../../../src/gate/evidence.ts";
 import { type Admitted, Gate, type GateParts } from "../../../src/gate/gate.ts";
 import type { Asked } from "../../../src/gate/hearing.ts";
@@ -91,6 +93,15 @@ test("a job is admitted, runs, and intent and outcome stand in the log", async (
   expect(await eventsOf(g)).toEqual(["intent", "outcome"]);
   expect(await g.store.uses(verdict.request.elements.map(({ digest }) => digest))).toEqual([1]);
   expect((await g.store.floors())?.snapshotVersion).toBe(7);
+});
+
+test("where what comes before the start fails, nothing starts, and the run is over", async () => {
+  const admitted = await g.gate.claim(await allowed(await ask()));
+  const gone = new ExecError("exec.status", "nobody reads");
+  const ended = await g.gate.execute(admitted, () => Promise.reject(gone));
+  expect(ended).toMatchObject({ outcome: null, code: "internal.exec", failure: "nobody reads" });
+  expect(await eventsOf(g)).toEqual(["intent", "outcome internal.exec"]);
+  expect(await g.store.openRuns()).toEqual([]);
 });
 
 test("a denial is recorded, and raises the floors that were proven", async () => {
