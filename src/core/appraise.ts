@@ -141,7 +141,7 @@ const TOGETHER_MAX = 64;
  */
 export function appraiseQuotes(core: Exports, quotes: readonly Quote[]): Appraisal[] {
   if (!Array.isArray(quotes)) throw new CoreError("input", "The quotes must be an array.");
-  return quotes.map((quote, index) => {
+  return Array.from(quotes, (quote, index) => {
     try {
       if (index % TOGETHER_MAX === 0) prepare(core, quotes.slice(index, index + TOGETHER_MAX));
       return appraiseQuote(core, quote);

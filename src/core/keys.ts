@@ -124,7 +124,8 @@ export class Keys {
    */
   verifyBatch(core: Exports, checks: readonly SignatureCheck[]): Uint8Array {
     if (!Array.isArray(checks)) throw new CoreError("input", "The checks must be an array.");
-    const ready = checks.map((check, index) => this.#prepare(core, check, index));
+    // Array.from, for `map` would pass over the holes of a sparse array.
+    const ready = Array.from(checks, (check, index) => this.#prepare(core, check, index));
     const answers = new Uint8Array(checks.length);
     const together: number[] = [];
     for (let index = 0; index < ready.length; index++) {

@@ -60,10 +60,11 @@ export class Core {
   /**
    * Decides a case. Never throws on bytes: a trap, or a case too large, is a denial `internal.*`.
    *
-   * @throws CoreError `input` when the case is no Uint8Array.
+   * @throws CoreError `input` when the case is no Uint8Array, or the options are no object.
    */
   decide(caseBytes: Uint8Array, options: DecideOptions = {}): Verdict {
     needBytes(caseBytes, "A case");
+    needOptions(options);
     if (caseBytes.length > LIMITS.caseBytes) return denied("internal.case");
     try {
       return this.run((core) => {
@@ -83,6 +84,8 @@ export class Core {
    * @throws CoreError `input`, with its index, when one is no Uint8Array: before any work.
    */
   decideBatch(cases: readonly Uint8Array[], options: DecideOptions = {}): Verdict[] {
+    if (!Array.isArray(cases)) throw new CoreError("input", "The cases must be an array.");
+    needOptions(options);
     for (const [index, bytes] of cases.entries()) {
       if (!(bytes instanceof Uint8Array)) {
         throw new CoreError("input", "A case must be a Uint8Array.", { index });
@@ -124,6 +127,7 @@ export class Core {
 
   /** Takes a key in, so that its signatures verify sooner; warm by default. See keys.ts. */
   enrollKey(key: PublicKey, options: { readonly tier?: Tier } = {}): KeyHandle {
+    needOptions(options);
     return this.run((core) => this.#keys.enroll(core, key, options.tier));
   }
 
@@ -156,6 +160,7 @@ export class Core {
    * @throws CoreError `eventlog.malformed`, `input`.
    */
   replayEventLog(log: Uint8Array, options: EventLogOptions = {}): EventLogReplay {
+    needOptions(options);
     return sound(this.run((core) => replayEventLog(core, log, options)));
   }
 
@@ -173,6 +178,12 @@ export class Core {
   protected run<T>(work: (core: Exports) => T): T {
     return this.#instance.run(work);
   }
+}
+
+/** What is no object would fail inside of `run`, and cost the instance with its prepared keys. */
+function needOptions(options: unknown): void {
+  if (typeof options === "object" && options !== null) return;
+  throw new CoreError("input", "Options must be an object.");
 }
 
 /** Throws what is malformed, outside of `run`, which would discard the instance. */
@@ -213,6 +224,7 @@ export async function packagedModule(): Promise<WebAssembly.Module> {
  * @throws CoreError `input` when the module is missing or is no core of this version.
  */
 export async function loadCore(options: LoadOptions = {}): Promise<Core> {
+  needOptions(options);
   const build = resolveBuild(options.build);
   const { wasm } = options;
   if (wasm instanceof WebAssembly.Module) return new Core(wasm, null, options.preparedKeyBytes);

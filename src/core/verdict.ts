@@ -217,8 +217,8 @@ export function verdictOf(result: Uint8Array, caseBytes: Uint8Array): Verdict {
       allow: true,
       code: null,
       codes: Object.freeze([]),
-      request,
       ...common,
+      request,
     });
     genuine.add(allowed);
     return allowed as unknown as Allowed;
@@ -228,9 +228,9 @@ export function verdictOf(result: Uint8Array, caseBytes: Uint8Array): Verdict {
     allow: false,
     code: code ?? "internal.undecided",
     codes: Object.freeze(readCodes(r, code ?? "internal.undecided")),
+    ...common,
     deniedImaEntry: r.longAt(IMA_DENIED_AT) === 0 ? null : r.longAt(IMA_DENIED_AT) - 1,
     request,
-    ...common,
   });
 }
 

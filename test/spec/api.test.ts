@@ -221,3 +221,37 @@ describe("decide", () => {
     },
   );
 });
+
+describe("arguments of another type are errors of shape, and cost no instance", () => {
+  const key = { x: text("k".repeat(32)) };
+  const calls: readonly (readonly [string, () => unknown])[] = [
+    ["decide, options null", () => core.decide(accepted, wrong(null))],
+    ["decideBatch, no array", () => core.decideBatch(wrong(undefined))],
+    ["decideBatch, bytes", () => core.decideBatch(wrong(accepted))],
+    ["decideBatch, options null", () => core.decideBatch([accepted], wrong(null))],
+    ["decideBatch, a hole", () => core.decideBatch(new Array(1))],
+    ["verifyBatch, no array", () => core.verifyBatch(wrong(new Set()))],
+    ["verifyBatch, a hole", () => core.verifyBatch(new Array(1))],
+    ["appraiseQuotes, a hole", () => core.appraiseQuotes(new Array(1))],
+    ["enrollKey, options null", () => core.enrollKey(key, wrong(null))],
+    ["replayEventLog, options null", () => core.replayEventLog(accepted, wrong(null))],
+    ["replayIma, no options", () => core.replayIma(accepted, wrong(undefined))],
+  ];
+  test.each(calls)("%s", (name, call) => {
+    const start = vi.spyOn(WebAssembly, "Instance");
+    const { code, index } = thrown(call);
+    expect([code, index]).toEqual(["input", name.endsWith("a hole") ? 0 : undefined]);
+    core.hash("sha256", accepted);
+    expect(start).not.toHaveBeenCalled();
+  });
+
+  test("loadCore(null)", async () => expect(await rejected(loadCore(wrong(null)))).toBe("input"));
+});
+
+test("a verdict's members stand in the documented order, whoever denies", () => {
+  const verdicts = [accepted, accepted.subarray(1), new Uint8Array(16_777_217)];
+  for (const verdict of verdicts.map((bytes) => core.decide(bytes))) {
+    const members = Object.keys(verdict).slice(0, 5);
+    expect(members).toEqual(["allow", "code", "codes", "proven", "required"]);
+  }
+});
