@@ -3,7 +3,6 @@
  * who may run what (src/plane), and any file.
  */
 import type { Socket } from "node:net";
-import rateLimit from "@fastify/rate-limit";
 import swagger from "@fastify/swagger";
 import fastify, { type FastifyInstance, type FastifyReply } from "fastify";
 import type { PlaneService } from "../plane/index.ts";
@@ -65,14 +64,9 @@ export async function makeServer(options: ServerOptions): Promise<FastifyInstanc
   });
   addParsers(server);
   endConnections(server);
-  await server.register(rateLimit, {
-    global: true,
-    max: options.ratePerSecond ?? 1_000,
-    timeWindow: 1_000,
-    cache: 10_000,
-  });
   await server.register(swagger, { openapi: descriptionOf(options.version) });
   addGuards(server, service, {
+    ratePerSecond: options.ratePerSecond ?? 1_000,
     requestsMax: options.requestsMax ?? 256,
     bytesMax: BODIES_BYTES,
   });
@@ -91,7 +85,7 @@ export async function makeServer(options: ServerOptions): Promise<FastifyInstanc
 /** What an error comes to, also of an address that no route is looked up for. */
 function refuse(error: unknown, reply: FastifyReply) {
   const problem = problemFor(error);
-  if (problem.status === 503) reply.header("retry-after", "1");
+  if (problem.status === 503 || problem.status === 429) reply.header("retry-after", "1");
   if (problem.status === 401) reply.header("www-authenticate", "Bearer");
   return reply.status(problem.status).type(PROBLEM_TYPE).send(JSON.stringify(problem));
 }
@@ -124,7 +118,7 @@ function addParsers(server: FastifyInstance): void {
 const METHODS = ["GET", "POST"] as const;
 
 function addNotFound(server: FastifyInstance): void {
-  server.setNotFoundHandler({ preHandler: server.rateLimit() }, (request, reply) => {
+  server.setNotFoundHandler((request, reply) => {
     const { pathname } = new URL(request.url, "http://plane");
     const other = METHODS.filter((method) => server.findRoute({ method, url: pathname }) !== null);
     const known = other.length > 0 && !other.some((method) => method === request.method);

@@ -1,8 +1,9 @@
 /** What every request passes before its route: form, room, and who asks. */
-import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { FastifyInstance, FastifyRequest } from "fastify";
 import { LIMITS } from "../limits.ts";
 import { mayAct, type PlaneService, type Role, type TokenRecord } from "../plane/index.ts";
 import { RequestError } from "./problems.ts";
+import { Rates } from "./rates.ts";
 
 /** `open`: anyone. `evidence`: whoever's evidence proves it. Else the role of a token. */
 export type Access = "open" | "evidence" | Role;
@@ -15,6 +16,8 @@ declare module "fastify" {
   }
   interface FastifyRequest {
     token: TokenRecord | null;
+    /** Bytes of room that it takes; null once it has left, or where there was none. */
+    held: number | null;
   }
 }
 
@@ -22,11 +25,14 @@ declare module "fastify" {
 const ONCE = ["authorization", "content-type", "content-length", "host"];
 
 function refuseDuplicates(rawHeaders: readonly string[]): void {
-  const names = rawHeaders.filter((_, i) => i % 2 === 0).map((name) => name.toLowerCase());
-  for (const name of ONCE) {
-    if (names.indexOf(name) !== names.lastIndexOf(name)) {
-      throw new RequestError("request.duplicate", `The header ${name} stands twice.`);
+  let seen = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const place = ONCE.indexOf(rawHeaders[i]?.toLowerCase() ?? "");
+    if (place < 0) continue;
+    if ((seen >> place) & 1) {
+      throw new RequestError("request.duplicate", `The header ${ONCE[place]} stands twice.`);
     }
+    seen |= 1 << place;
   }
 }
 
@@ -44,27 +50,26 @@ async function authorize(request: FastifyRequest, service: PlaneService, role: R
 }
 
 export interface Room {
+  /** Requests a second from one caller. */
+  readonly ratePerSecond: number;
   /** Requests under way. */
   readonly requestsMax: number;
   /** Bytes of bodies under way, in all. */
   readonly bytesMax: number;
 }
 
-/** Adds the guards to every route of this server, and of what is registered in it. */
+/**
+ * Adds the guards to every route of this server, and of what is registered in it. They call back:
+ * a hook that gives a promise costs each request several turns.
+ */
 export function addGuards(server: FastifyInstance, service: PlaneService, room: Room): void {
+  const rates = new Rates(room.ratePerSecond);
   let requests = 0;
   let bytes = 0;
-  const held = new WeakMap<FastifyRequest, number>();
-  const leave = (request: FastifyRequest): void => {
-    const size = held.get(request);
-    if (size === undefined) return;
-    held.delete(request);
-    requests -= 1;
-    bytes -= size;
-  };
-  server.decorateRequest("token", null);
-  server.addHook("onRequest", async (request: FastifyRequest, _reply: FastifyReply) => {
-    const { access, body } = request.routeOptions.config;
+  const enter = (request: FastifyRequest, body: boolean): void => {
+    if (!rates.admits(request.ip)) {
+      throw new RequestError("request.rate", "Ask again in a few seconds.");
+    }
     const stated = request.headers["content-length"];
     const size = body ? Number(stated ?? LIMITS.caseBytes) : 0;
     if (requests >= room.requestsMax || bytes + size > room.bytesMax) {
@@ -72,14 +77,33 @@ export function addGuards(server: FastifyInstance, service: PlaneService, room: 
     }
     requests += 1;
     bytes += size;
-    held.set(request, size);
+    request.held = size;
+  };
+  const leave = (request: FastifyRequest): void => {
+    if (request.held === null) return;
+    requests -= 1;
+    bytes -= request.held;
+    request.held = null;
+  };
+  server.decorateRequest("token", null);
+  server.decorateRequest("held", null);
+  server.addHook("onRequest", (request, _reply, done) => {
+    const { access, body = false } = request.routeOptions.config;
+    enter(request, body);
     refuseDuplicates(request.raw.rawHeaders);
-    if (request.is404) return;
+    if (request.is404) return done();
     if (!body) refuseBody(request);
     // A route that forgot to say who may use it is nobody's.
     if (access === undefined) throw new RequestError("auth.refused");
-    if (access !== "open" && access !== "evidence") await authorize(request, service, access);
+    if (access === "open" || access === "evidence") return done();
+    authorize(request, service, access).then(() => done(), done);
   });
-  server.addHook("onResponse", async (request) => leave(request));
-  server.addHook("onRequestAbort", async (request) => leave(request));
+  server.addHook("onResponse", (request, _reply, done) => {
+    leave(request);
+    done();
+  });
+  server.addHook("onRequestAbort", (request, done) => {
+    leave(request);
+    done();
+  });
 }

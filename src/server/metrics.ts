@@ -34,9 +34,10 @@ export function addMetrics(server: FastifyInstance, service: PlaneService): void
       for (const [code, count] of service.observations.totals()) this.inc({ code }, count);
     },
   });
-  server.addHook("onResponse", async (request, reply) => {
+  server.addHook("onResponse", (request, reply, done) => {
     const route = request.routeOptions.url ?? "none";
     seconds.observe({ route, status: reply.statusCode }, reply.elapsedTime / 1000);
+    done();
   });
   server.get("/metrics", {
     config: { access: "view" },

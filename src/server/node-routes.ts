@@ -13,7 +13,9 @@ export function addNodeRoutes(server: FastifyInstance, service: PlaneService): v
   server.post("/v1/nonces", {
     config: { access: "open" },
     schema: { ...base, summary: "A nonce for one decision", response: cbor("32 bytes, CBOR") },
-    handler: async (_request, reply) => reply.type(CBOR).send(service.nonce()),
+    handler: (_request, reply) => {
+      reply.type(CBOR).send(service.nonce());
+    },
   });
   server.post<{ Body: Buffer }>("/v1/decisions", {
     config: { access: "evidence", body: true },
@@ -24,7 +26,10 @@ export function addNodeRoutes(server: FastifyInstance, service: PlaneService): v
       consumes: [CBOR],
       response: cbor("[signed result / null, code / null]"),
     },
-    handler: async (request, reply) => reply.type(CBOR).send(await service.decide(bytes(request))),
+    handler: (request, reply) => {
+      reply.type(CBOR);
+      return service.decide(bytes(request));
+    },
   });
   server.get("/v1/governance", {
     config: { access: "open" },

@@ -76,7 +76,6 @@ export function problemFor(error: unknown): Problem {
   const { code, statusCode } = error as { code?: string; statusCode?: number };
   const known = BY_FASTIFY[code ?? ""];
   if (known !== undefined) return problemOf(known, detailOf(error));
-  if (statusCode === 429) return problemOf("request.rate", "Ask again in a few seconds.");
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
     return problemOf("request.malformed");
   }

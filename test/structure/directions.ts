@@ -65,7 +65,6 @@ const AREAS: Readonly<Record<string, readonly string[]>> = {
 /** Packages, and Node's modules that reach beyond memory and files: each with its only homes. */
 const HOMES: Readonly<Record<string, readonly string[]>> = {
   fastify: ["server"],
-  "@fastify/rate-limit": ["server"],
   "@fastify/swagger": ["server"],
   "prom-client": ["server"],
   "@peculiar/x509": ["enroll"],
