@@ -14,6 +14,7 @@ import { signerOf } from "../wire/keys.ts";
 import { type ReferencePolicy, type Scope, signObject } from "../wire/objects.ts";
 import { UsageError } from "./error.ts";
 import type { Home } from "./home.ts";
+import { readInput } from "./input-file.ts";
 import type { JobWords } from "./job-words.ts";
 import { nodeFiles } from "./node-files.ts";
 import { parseHex } from "./values.ts";
@@ -38,8 +39,8 @@ interface Authorization {
 /** Reads the grant, or the chain. */
 async function readAuthorization(path: string | undefined): Promise<Authorization> {
   if (path === undefined) return { elements: [], policies: [], scope: null };
-  const file = await readBounded(path, LIMITS.chainBytes + 1);
-  if (file === null) throw new UsageError(`There is no grant at ${path}.`);
+  // One byte more than a chain may have: the core names what is too long.
+  const file = await readInput(path, LIMITS.chainBytes + 1);
   try {
     const chain = parseChain(file);
     const { elements } = chain;

@@ -1,6 +1,7 @@
 /** `portcullis audit verify | show` */
 import type { Command } from "commander";
 import { EXIT } from "../gate/exit-codes.ts";
+import { verifyCheckpoint } from "../log/checkpoint.ts";
 import { LogTampered } from "../log/error.ts";
 import { parseLeaf, showLeaf } from "../log/leaf.ts";
 import { formatNoteVerifier, type NoteVerifier, parseNoteVerifier } from "../log/note.ts";
@@ -9,7 +10,7 @@ import type { StoredLeaf } from "../store/contract.ts";
 import { openSqliteStore, type SqliteStore } from "../store/sqlite.ts";
 import { UsageError } from "./error.ts";
 import { type Home, readConfig } from "./home.ts";
-import { readInput } from "./input-file.ts";
+import { aboutFile, readInput } from "./input-file.ts";
 import { logVerifier } from "./node-files.ts";
 import { hex, isoTime, type Json, pairs } from "./print.ts";
 import type { Session } from "./session.ts";
@@ -43,12 +44,23 @@ async function verifierOf(home: Home, origin: string, key?: string): Promise<Not
   throw new UsageError("This machine has no log key yet: name the log's with --key.");
 }
 
+/** The head that the auditor kept. One that is none of this log's is told as the file that it is. */
+async function earlierHead(
+  file: string | undefined,
+  origin: string,
+  verifier: NoteVerifier,
+): Promise<Uint8Array | undefined> {
+  if (file === undefined) return undefined;
+  const note = await readInput(file, NOTE_BYTES_MAX);
+  aboutFile(file, () => verifyCheckpoint(note, origin, [verifier]));
+  return note;
+}
+
 async function verify(session: Session, options: VerifyOptions): Promise<number> {
   const home = session.home();
   const { origin } = readConfig(home);
   const verifier = await verifierOf(home, origin, options.key);
-  const earlier =
-    options.earlier === undefined ? undefined : await readInput(options.earlier, NOTE_BYTES_MAX);
+  const earlier = await earlierHead(options.earlier, origin, verifier);
   try {
     const log = await withStore(home, (store) =>
       verifyLog(store, { origin, verifier, ...(earlier && { earlier }) }),

@@ -1,7 +1,7 @@
 /** The TPM vendors whom an enroller believes, as options name them. */
 import type { Command } from "commander";
 import { collect } from "./values.ts";
-import { readCertificates, readRootsFolder } from "./vendor-roots.ts";
+import { readCertificates, readRevocationLists, readRootsFolder } from "./vendor-roots.ts";
 
 export interface CertificateOptions {
   readonly root?: readonly string[];
@@ -34,7 +34,7 @@ export async function certificatesOf(options: CertificateOptions) {
       ...(await readCertificates(options.intermediate)),
       ...folders.flatMap((folder) => folder.intermediates),
     ],
-    revocationLists: await readCertificates(options.crl),
+    revocationLists: await readRevocationLists(options.crl),
     allowSha1: options.allowSha1 === true,
     allowedEks: new Set((options.allowEk ?? []).map((digest) => digest.toLowerCase())),
   };

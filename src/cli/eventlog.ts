@@ -8,7 +8,7 @@ import type { EventLogReplay, LogEvent } from "../core/eventlog.ts";
 import { loadCore } from "../core/load.ts";
 import { LIMITS } from "../limits.ts";
 import { eventTypeName } from "./event-types.ts";
-import { readInput } from "./input-file.ts";
+import { aboutFile, readInput } from "./input-file.ts";
 import { hex, type Json, oneLine, pairs } from "./print.ts";
 import { defineVerb } from "./verb.ts";
 
@@ -92,7 +92,8 @@ export function register(program: Command): void {
         ),
     run: async (session, { format }, [file = ""]) => {
       const log = await readInput(file, LIMITS.eventLogBytes);
-      const replay = (await loadCore()).replayEventLog(log, { format });
+      const core = await loadCore();
+      const replay = aboutFile(file, () => core.replayEventLog(log, { format }));
       const { pcrs, events, unsupportedBanks, ...rest } = replay;
       const shape = {
         ...{ ...rest, unsupportedBanks: [...unsupportedBanks] },

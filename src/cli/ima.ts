@@ -10,7 +10,7 @@ import type { HashName } from "../core/signature.ts";
 import { LIMITS } from "../limits.ts";
 import { pcrLines, pcrShape } from "./eventlog.ts";
 import { imaFields, imaLine } from "./ima-text.ts";
-import { readInput } from "./input-file.ts";
+import { aboutFile, readInput } from "./input-file.ts";
 import { hex, type Json, pairs } from "./print.ts";
 import { defineVerb } from "./verb.ts";
 
@@ -46,13 +46,9 @@ export function register(program: Command): void {
     run: async (session, { bank, zeroPadded }, [file = ""]) => {
       const bytes = await readInput(file, LIMITS.imaBytes);
       const options = { bank, zeroPadded: zeroPadded === true, withEntries: true };
-      const {
-        list = [],
-        pcrs,
-        mismatches,
-        templates,
-        ...rest
-      } = (await loadCore()).replayIma(bytes, options);
+      const core = await loadCore();
+      const replay = aboutFile(file, () => core.replayIma(bytes, options));
+      const { list = [], pcrs, mismatches, templates, ...rest } = replay;
       const banks = { [bank]: pcrs };
       const shape = {
         ...{ bank, ...rest, mismatches: [...mismatches], templates: { ...templates } },

@@ -19,6 +19,16 @@ export async function readInput(
     if (!(cause instanceof PortcullisError)) throw cause;
     throw new UsageError(cause.message, { cause });
   }
-  if (bytes === null) throw new UsageError(`${path} does not exist.`);
+  if (bytes === null) throw new UsageError(`${path === "" ? '""' : path} does not exist.`);
   return bytes;
+}
+
+/** Runs what reads the content of a named file: what is wrong with it is told with the name. */
+export function aboutFile<T>(path: string, read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    if (!(cause instanceof PortcullisError) || cause instanceof UsageError) throw cause;
+    throw new UsageError(`${path}: ${cause.message}`, { cause });
+  }
 }

@@ -5,7 +5,7 @@ import { type Revocation, revoke } from "../domain/publication.ts";
 import { parseCose, splitCose } from "../wire/cose.ts";
 import { kindOf, parseSigned } from "../wire/objects.ts";
 import { UsageError } from "./error.ts";
-import { readInput } from "./input-file.ts";
+import { aboutFile, readInput } from "./input-file.ts";
 import { hex, type Json } from "./print.ts";
 import { addPublishOptions, type PublishOptions, publishAndTell } from "./publishing.ts";
 import { collect, parseCount, parseHex } from "./values.ts";
@@ -23,8 +23,12 @@ const INDEX_MAX = 2 ** 48;
  * What revokes the object in this file. Its signatures are not verified: revoking too much is safe.
  */
 async function fromFile(path: string, domain: string): Promise<Revocation> {
-  // Of a chain, its end: what stands above it may have other children.
   const file = await readInput(path);
+  return aboutFile(path, () => revocationBy(file, path, domain));
+}
+
+function revocationBy(file: Uint8Array, path: string, domain: string): Revocation {
+  // Of a chain, its end: what stands above it may have other children.
   const bytes = splitCose(file).at(-1) ?? file;
   const kind = kindOf(parseCose(bytes));
   if (kind !== "grant" && kind !== "node" && kind !== "link") {

@@ -1,9 +1,9 @@
 /** Certificates and lists that `portcullis enroll` is given: files, and folders of them. */
 import { join } from "node:path";
 import { namesIn } from "../domain/files.ts";
-import { FINGERPRINTS_FILE, parseVendorBundle } from "../enroll/index.ts";
+import { FINGERPRINTS_FILE, parseBundle, parseVendorBundle } from "../enroll/index.ts";
 import { UsageError } from "./error.ts";
-import { readInput } from "./input-file.ts";
+import { aboutFile, readInput } from "./input-file.ts";
 
 const FILE_BYTES_MAX = 1_048_576;
 const FILES_MAX = 1_024;
@@ -18,7 +18,19 @@ async function read(path: string): Promise<CertificateFile> {
   return bytes[0] === 0x30 ? bytes : Buffer.from(bytes).toString("latin1");
 }
 
+/** Files of certificates, as they stand. Throws UsageError for one that holds anything else. */
 export function readCertificates(paths: readonly string[] = []): Promise<CertificateFile[]> {
+  return Promise.all(
+    paths.map(async (path) => {
+      const file = await read(path);
+      aboutFile(path, () => parseBundle(file, "It"));
+      return file;
+    }),
+  );
+}
+
+/** Revocation lists; whether they are any is judged with the chains that they speak of. */
+export function readRevocationLists(paths: readonly string[] = []): Promise<CertificateFile[]> {
   return Promise.all(paths.map(read));
 }
 

@@ -66,7 +66,9 @@ describe("eventlog", () => {
     const file = await place.write("cut", log.subarray(0, 120));
     const { code, out, err } = await place.run(["eventlog", file]);
     expect([code, out]).toEqual([64, ""]);
-    expect(err).toMatch(/^portcullis: The event at byte \d+ is none of a boot event log\.\n$/);
+    expect(err).toMatch(
+      /^portcullis: \S.*: The event at byte \d+ is none of a boot event log\.\n$/,
+    );
     expect((await place.run(["eventlog", place.file("absent")])).code).toBe(64);
     expect((await place.run(["eventlog", "--format", "acpi", file])).code).toBe(64);
   });
@@ -164,7 +166,7 @@ describe("ima", () => {
     const { code, err } = await place.run(["ima", file]);
     expect([code, err]).toEqual([
       64,
-      "portcullis: What stands at byte 0 is no entry of an IMA list.\n",
+      `portcullis: ${file}: What stands at byte 0 is no entry of an IMA list.\n`,
     ]);
     expect((await place.run(["ima", file, "--bank", "md5"])).code).toBe(64);
   });
