@@ -16,7 +16,7 @@ import { Duplex } from "node:stream";
 import { boottimeMs } from "../clock.ts";
 import { ExecError } from "./error.ts";
 import { type PreparedJob, requirePrepared } from "./job.ts";
-import { LAUNCHER } from "./launcher.ts";
+import { LAUNCHER, LAUNCHER_CALLS } from "./launcher.ts";
 import { Lines } from "./lines.ts";
 import type { Outcome } from "./outcome.ts";
 import { PROGRAMS, systemCalls } from "./system-calls.ts";
@@ -138,25 +138,13 @@ class Waiter {
 
   constructor(prepared: PreparedJob, command: readonly string[]) {
     const { program, script, streams } = prepared;
-    const calls = systemCalls([
-      "prctl",
-      "dup3",
-      "closeRange",
-      "execveat",
-      "setgroups",
-      "setresgid",
-      "setresuid",
-      "capset",
-      "clockGettime",
-      "setsid",
-    ]);
     const [file = PROGRAMS.perl, ...args] = [
       ...command,
       PROGRAMS.perl,
       "-fe",
       LAUNCHER,
       "--",
-      ...calls,
+      ...systemCalls(LAUNCHER_CALLS),
     ];
     this.#child = spawn(file, args, {
       cwd: "/",

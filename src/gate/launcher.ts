@@ -20,8 +20,8 @@
  */
 export const LAUNCHER = String.raw`
 $_ += 0 for @ARGV;
-my ($prctl, $dup3, $close_range, $execveat, $setgroups, $setresgid, $setresuid, $capset, $clock_gettime, $setsid)
-  = @ARGV;
+my ($prctl, $dup3, $close_range, $execveat, $setgroups, $setresgid, $setresuid, $capset, $clock_gettime, $setsid,
+  $sigprocmask, $signalfd) = @ARGV;
 my $alone = $$ == 1;                                  # process 1 of a PID namespace
 my $init = $$;
 my @quiet = qw(PIPE HUP INT QUIT TERM);               # the socket alone tells us what to do
@@ -31,9 +31,14 @@ fcntl($control, 2, 1) or die "FD_CLOEXEC: $!";
 syscall($prctl, 36, 1, 0, 0, 0) == 0 or die "PR_SET_CHILD_SUBREAPER: $!";
 syscall($prctl, 4, 0, 0, 0, 0) == 0 or die "PR_SET_DUMPABLE: $!"; # the job must not trace its guard
 close_from(9);
-pipe(my $wake, my $waker) or die "pipe: $!";
-$SIG{CHLD} = sub { syswrite $waker, '.' };
+# SIGCHLD is read from a descriptor: Perl runs a handler between its own steps, so that a signal which arrives right
+# before select would wait for its end, and a job that ended at once be killed at its run time.
+my $sigchld = pack('Q', 1 << 16);
+mask(0) or die "SIG_BLOCK: $!";
+my $fd = syscall($signalfd, -1, $sigchld, 8, 0x80000); # SFD_CLOEXEC
+open(my $ended, '<&=', $fd) or die "signalfd: $!";
 
+sub mask { return syscall($sigprocmask, $_[0], $sigchld, 0, 8) == 0 }
 sub close_from { syscall($close_range, $_[0], 0xffffffff, 0) == 0 or die "close_range: $!" }
 sub say_line { syswrite $control, "@_\n" }
 sub now_ms {                                          # CLOCK_BOOTTIME
@@ -83,7 +88,8 @@ sub finish { slay(); exit 0 }
 sub job {
   my ($report, $uid, $gid, $switch, $script, $cwd, $argv, $env) = @_;
   my $step = sub { return if $_[1]; syswrite $report, sprintf '%s %d %s', $_[0], $!, $!; kill 'KILL', $$; sleep 1 };
-  $SIG{$_} = 'DEFAULT' for @quiet, 'CHLD', 'FPE';      # Perl itself ignores SIGFPE
+  $SIG{$_} = 'DEFAULT' for @quiet, 'FPE';              # Perl itself ignores SIGFPE
+  $step->('SIG_UNBLOCK', mask(1));
   umask 022;
   $step->('setsid', syscall($setsid) >= 0);
   if ($switch) {
@@ -138,10 +144,10 @@ until (defined $status) {
   my $left_ms = $end_ms - now_ms();
   if ($left_ms <= 0) { $overrun = 1; kill 'KILL', $pid; waitpid($pid, 0); $status = $?; last }
   vec(my $ready = '', fileno $control, 1) = 1;
-  vec($ready, fileno $wake, 1) = 1;
+  vec($ready, fileno $ended, 1) = 1;
   my $n = select $ready, undef, undef, $left_ms < 60_000 ? $left_ms / 1000 : 60;
   next if $n <= 0;
-  if (vec $ready, fileno $wake, 1) { sysread $wake, my $drained, 4096 }
+  if (vec $ready, fileno $ended, 1) { sysread $ended, my $signal, 128 }
   while ((my $ended = waitpid(-1, 1)) > 0) { $status = $? if $ended == $pid }
   next if defined $status || !vec $ready, fileno $control, 1;
   ($kind, $body) = frame();
@@ -151,3 +157,19 @@ until (defined $status) {
 slay();
 say_line($overrun ? 'overrun' : ($status & 127) ? 'signalled' : 'exited', ($status & 127) || $status >> 8);
 `;
+
+/** What it takes the numbers of, in this order. */
+export const LAUNCHER_CALLS = [
+  "prctl",
+  "dup3",
+  "closeRange",
+  "execveat",
+  "setgroups",
+  "setresgid",
+  "setresuid",
+  "capset",
+  "clockGettime",
+  "setsid",
+  "sigprocmask",
+  "signalfd",
+] as const;

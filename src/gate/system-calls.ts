@@ -18,7 +18,9 @@ export type SystemCall =
   | "capset"
   | "clockGettime"
   | "memfdCreate"
-  | "setsid";
+  | "setsid"
+  | "sigprocmask"
+  | "signalfd";
 
 /**
  * Numbers of Linux system calls: arch/x86/entry/syscalls/syscall_64.tbl,
@@ -37,6 +39,8 @@ const NUMBERS: { readonly [arch: string]: { readonly [call in SystemCall]: numbe
     clockGettime: 228,
     memfdCreate: 319,
     setsid: 112,
+    sigprocmask: 14,
+    signalfd: 289,
   },
   arm64: {
     prctl: 167,
@@ -50,6 +54,8 @@ const NUMBERS: { readonly [arch: string]: { readonly [call in SystemCall]: numbe
     clockGettime: 113,
     memfdCreate: 279,
     setsid: 157,
+    sigprocmask: 135,
+    signalfd: 74,
   },
 };
 
