@@ -62,6 +62,11 @@ export function baseTable(): usize {
   return BASE_TABLE;
 }
 
+/** Whether the base point has its table already. */
+export function hasBaseTable(): bool {
+  return baseReady;
+}
+
 /**
  * Fills a table of `tableBytes(window)` bytes for a point of the curve (projective, as in
  * weierstrass).

@@ -50,11 +50,16 @@ export class Core {
    */
   readonly wasmDigest: Uint8Array | null;
 
-  /** Use `loadCore`. */
-  constructor(module: WebAssembly.Module, bytes: Uint8Array | null, keyBytesMax?: number) {
+  /** Use `loadCore`. `digest`: SHA-256 of the bytes, where the engine has computed it. */
+  constructor(
+    module: WebAssembly.Module,
+    bytes: Uint8Array | null,
+    keyBytesMax?: number,
+    digest: Uint8Array | null = null,
+  ) {
     this.#keys = new Keys(keyBytesMax);
     this.#instance = new Instance(module, (core) => this.#keys.limit(core));
-    this.wasmDigest = bytes === null ? null : this.hash("sha256", bytes);
+    this.wasmDigest = digest ?? (bytes === null ? null : this.hash("sha256", bytes));
   }
 
   /**
@@ -232,7 +237,16 @@ export async function loadCore(options: LoadOptions = {}): Promise<Core> {
   const module = await WebAssembly.compile(bytes).catch((cause: unknown) => {
     throw new CoreError("input", "The bytes given are no WebAssembly module.", { cause });
   });
-  return new Core(module, bytes, options.preparedKeyBytes);
+  return new Core(module, bytes, options.preparedKeyBytes, await digestOf(bytes));
+}
+
+/**
+ * SHA-256 by the engine, which takes a fraction of what code costs that has just been loaded; null
+ * where there is no WebCrypto, as in pages of an insecure origin.
+ */
+async function digestOf(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array | null> {
+  const subtle: SubtleCrypto | undefined = globalThis.crypto?.subtle;
+  return subtle ? new Uint8Array(await subtle.digest("SHA-256", bytes)) : null;
 }
 
 /** A copy, so that what was hashed is what was compiled. */
