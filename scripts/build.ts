@@ -10,6 +10,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { CODE_LIST, FAMILIES, familyOf } from "../src/core/codes.ts";
 import { LIMITS } from "../src/limits.ts";
+import { bundle } from "./bundle.ts";
 import { writeKernels } from "./kernels.ts";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
@@ -75,6 +76,7 @@ async function buildDist(): Promise<void> {
     await writeFile(join(root, "dist", name), await readFile(join(root, name)));
   }
   await cp(join(root, "src/server/page"), join(root, "dist/src/server/page"), { recursive: true });
+  await bundle(join(root, "dist"));
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -2,7 +2,7 @@
  * The Merkle tree of RFC 6962 §2.1 over SHA-256, and the state that appends a leaf in O(log n).
  * Sizes are integers below 2^53, so arithmetic divides instead of shifting.
  */
-import { sha256 } from "@noble/hashes/sha2.js";
+import { sha256 } from "../wire/digests.ts";
 import { LogError } from "./error.ts";
 
 export const HASH_BYTES = 32;
@@ -14,11 +14,11 @@ const NODE = Uint8Array.of(1);
 export const EMPTY_ROOT = sha256(new Uint8Array(0));
 
 export function leafHash(bytes: Uint8Array): Uint8Array {
-  return sha256.create().update(LEAF).update(bytes).digest();
+  return sha256(Buffer.concat([LEAF, bytes]));
 }
 
 export function nodeHash(left: Uint8Array, right: Uint8Array): Uint8Array {
-  return sha256.create().update(NODE).update(left).update(right).digest();
+  return sha256(Buffer.concat([NODE, left, right]));
 }
 
 /** The roots of the perfect subtrees that a tree of `size` leaves consists of, largest first. */

@@ -9,7 +9,7 @@ import {
   sign as signBytes,
   verify as verifyBytes,
 } from "node:crypto";
-import { sha256 } from "@noble/hashes/sha2.js";
+import { sha256 } from "../wire/digests.ts";
 import { LogError } from "./error.ts";
 
 const ED25519 = 1;

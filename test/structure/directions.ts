@@ -68,7 +68,6 @@ const HOMES: Readonly<Record<string, readonly string[]>> = {
   "@fastify/swagger": ["server"],
   "prom-client": ["server"],
   "@peculiar/x509": ["enroll"],
-  "@noble/hashes": ["log"],
   koffi: ["tpm"],
   pg: ["store"],
   commander: ["cli"],
