@@ -9,8 +9,9 @@ import { hashFour, LANE_BYTES_MAX, setMessage } from "../hash/sha256-lanes";
 import { verifyPlain } from "./ecdsa";
 import { verifyPlain as verifyEdPlain } from "./ed25519";
 import { ED_BATCH_MAX, edItemOf, verifyEdItems } from "./ed25519-lanes";
-import { Answer, BATCH_MAX, itemOf, verifyItems } from "./p256-batch";
-import { verifyWideItems, WIDE_BATCH_MAX, wideItemOf } from "./p384-lanes";
+import { Answer, itemOf } from "./ecdsa-items";
+import { BATCH_MAX, verifyItems } from "./p256-batch";
+import { verifyWideItems, WIDE_BATCH_MAX } from "./p384-batch";
 import { KeyKind, keyOf, kindOf, NO_SLOT, recordOf, tableOf, useWindow } from "./prepared-keys";
 import { verifyRsapss } from "./rsapss";
 import { verifyRsassa } from "./rsassa";
@@ -128,10 +129,9 @@ function verifyEcdsas(
   kind: u32,
   answers: usize,
 ): void {
-  const wide = kind == <u32>KeyKind.P384;
   for (let k: u32 = 0; k < members; ++k) {
     const check = checkOf(checks, load<u32>(MEMBERS + (<usize>k << 2)));
-    const item = wide ? wideItemOf(k) : itemOf(k);
+    const item = itemOf(k);
     if (window != 0) item.table = tableOf(check.slot);
     else item.key = keyOfCheck(check);
     item.digest = DIGESTS + (<usize>k << 6);
@@ -139,11 +139,11 @@ function verifyEcdsas(
     item.signature = check.signature;
   }
   hashMembers(checks, members);
-  if (wide) verifyWideItems(members, window);
+  if (kind == <u32>KeyKind.P384) verifyWideItems(members, window);
   else verifyItems(members, window);
   for (let k: u32 = 0; k < members; ++k) {
     const index = load<u32>(MEMBERS + (<usize>k << 2));
-    const answer = wide ? wideItemOf(k).answer : itemOf(k).answer;
+    const answer = itemOf(k).answer;
     let valid = answer == Answer.VALID;
     if (answer == Answer.UNDECIDED) valid = verifyAlone(checkOf(checks, index));
     store<u8>(answers + <usize>index, valid ? 1 : 0);

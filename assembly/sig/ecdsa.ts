@@ -4,8 +4,9 @@ import { hasBaseTable } from "../curve/p256-table";
 import { doubleMultiply, isInfinity, readPoint, Weierstrass } from "../curve/weierstrass";
 import { addLimbs, compare, fromBigEndian, isZero, subLimbs } from "../field/limbs";
 import { invert, mul, toMontgomery } from "../field/montgomery";
-import { Answer, itemOf, verifyItems } from "./p256-batch";
-import { verifyWideItems, wideItemOf } from "./p384-lanes";
+import { Answer, itemOf } from "./ecdsa-items";
+import { verifyItems } from "./p256-batch";
+import { verifyWideItems } from "./p384-batch";
 import { findKey, KeyKind, NO_SLOT, tableOf, useWindow } from "./prepared-keys";
 
 const KEY: usize = memory.data(144, 16);
@@ -56,7 +57,7 @@ export function verifyEcdsa(
     const slot = findKey(kindOf(curve), publicKey);
     const window = slot == NO_SLOT ? 0 : useWindow(slot);
     if (window != 0 || (!wide && isBaseDue())) {
-      const item = wide ? wideItemOf(0) : itemOf(0);
+      const item = itemOf(0);
       if (window != 0) item.table = tableOf(slot);
       else item.key = publicKey;
       item.digest = digest;

@@ -32,9 +32,6 @@ import {
 import { sumAcross } from "../curve/p256-top";
 import { readPoint } from "../curve/weierstrass";
 import { touchEntries } from "../field/lanes";
-import { addLimbs, compare, copy, fromBigEndian, isZero, subLimbs } from "../field/limbs";
-import { invert, mul, toMontgomery } from "../field/montgomery";
-import { PRIME } from "../field/p256";
 import {
   isZero as isZeroLane,
   mul as mulLanes,
@@ -42,76 +39,38 @@ import {
   SQUARE,
   sub,
 } from "../field/p256-lanes";
+import {
+  fillUp,
+  invertAll,
+  itemOf,
+  liveItem,
+  readScalars,
+  scalarR,
+  setLive,
+  setScalars,
+  settle,
+  trimLive,
+  U,
+  V,
+} from "./ecdsa-items";
 
 /** Signatures at once. */
 export const BATCH_MAX: u32 = 64;
 const ENTRIES_MAX: u32 = 84;
 
-/** One signature to verify. */
-@unmanaged
-export class Item {
-  /** The key's table. */
-  table: usize;
-  digest: usize;
-  digestBytes: u32;
-  /** r||s, 64 bytes. */
-  signature: usize;
-  /** The outcome. */
-  answer: Answer;
-  /** Where there is no table: x||y, which may be no point of the curve. */
-  key: usize;
-}
-
-export const enum Answer {
-  INVALID = 0,
-  VALID = 1,
-  /** Ask sig/ecdsa. */
-  UNDECIDED = 2,
-}
-
 const BASE_ENTRIES: u32 = (256 + BASE_WINDOW - 1) / BASE_WINDOW;
+const BASE_WINDOW_ENTRIES: u32 = 1 << (BASE_WINDOW - 1);
 /** Odd multiples of keys that have no table. */
 const UNSEEN: usize = memory.data(64 * 16 * 80, 16);
 const POINT: usize = memory.data(96, 16);
 
-const ITEMS: usize = memory.data(64 * 32, 16);
-const ITEM_BYTES: usize = 32;
-let count: u32 = 0;
-
-// Scalars of each item, 32 bytes each, and the numbers of the items that go on to the points.
-const R: usize = memory.data(64 * 32, 16);
-const S: usize = memory.data(64 * 32, 16);
-const E: usize = memory.data(64 * 32, 16);
-const CHAIN: usize = memory.data(64 * 32, 16);
-const LIVE: usize = memory.data(64 * 4, 16);
 let live: u32 = 0;
 /** Whether each signature has a group of its own, spread over its lanes. */
 let spread: bool = false;
 
-const INVERSE: usize = memory.data(32, 16);
-const FACTOR: usize = memory.data(32, 16);
-const U: usize = memory.data(32, 16);
-const V: usize = memory.data(32, 16);
 /** Entries of the four lanes of a group. */
 const ENTRIES: usize = memory.data(4 * 84 * 4, 16);
 const EXPECTED: usize = memory.data(160, 16);
-
-// @ts-ignore: decorator
-@inline
-export function itemOf(index: u32): Item {
-  return changetype<Item>(ITEMS + <usize>index * ITEM_BYTES);
-}
-
-// @ts-ignore: decorator
-@inline
-function row(array: usize, index: u32): usize {
-  return array + ((<usize>index) << 5);
-}
-
-/** The item that an index into LIVE means; beyond the last, the last. */
-function liveItem(index: u32): u32 {
-  return load<u32>(LIVE + ((<usize>min<u32>(index, live - 1)) << 2));
-}
 
 /**
  * Verifies items 0 to `items` - 1, all of whose keys have tables of this window; window 0: they
@@ -119,11 +78,11 @@ function liveItem(index: u32): u32 {
  */
 export function verifyItems(items: u32, window: u32): void {
   assert(items <= BATCH_MAX);
-  count = items;
   baseTable(); // made before the points are laid out, as making it uses their room
-  readScalars(window == 0);
+  live = readScalars(P256, items);
+  if (window == 0) live = readKeys();
   if (live == 0) return;
-  invertAll();
+  invertAll(P256);
   clearMarks();
   spread = window == 0 ? live == 1 : live < 4;
   if (window == 0 && !spread) sumUnseen();
@@ -131,52 +90,17 @@ export function verifyItems(items: u32, window: u32): void {
   else sumTogether(window);
 }
 
-/** Reads r, s and e, and keys that have no table; what is no such thing is settled here. */
-function readScalars(keys: bool): void {
-  const n = P256.order;
-  live = 0;
-  for (let i: u32 = 0; i < count; ++i) {
-    const item = itemOf(i);
-    item.answer = Answer.INVALID;
-    const r = row(R, i);
-    const s = row(S, i);
-    const e = row(E, i);
-    fromBigEndian(r, 8, item.signature, 32);
-    fromBigEndian(s, 8, item.signature + 32, 32);
-    if (isZero(r, 8) || compare(r, n.m, 8) >= 0) continue;
-    if (isZero(s, 8) || compare(s, n.m, 8) >= 0) continue;
-    fromBigEndian(e, 8, item.digest, min<u32>(item.digestBytes, 32));
-    if (compare(e, n.m, 8) >= 0) subLimbs(e, e, n.m, 8);
-    if (isZero(e, 8)) {
-      item.answer = Answer.UNDECIDED;
-      continue;
-    }
-    if (keys) {
-      if (!readPoint(P256, POINT, item.key)) continue;
-      setRow(live, POINT);
-    }
-    store<u32>(LIVE + ((<usize>live) << 2), i);
-    ++live;
-  }
-}
-
-/** S = 1/S for all live items, in Montgomery's form, with one inversion. */
-function invertAll(): void {
-  const n = P256.order;
+/** Reads the keys of the live items, which have no table; those that are no points settle theirs. */
+function readKeys(): u32 {
+  let kept: u32 = 0;
   for (let k: u32 = 0; k < live; ++k) {
-    const s = row(S, liveItem(k));
-    toMontgomery(n, s, s);
-    if (k == 0) copy(CHAIN, s, 8);
-    else mul(n, row(CHAIN, k), row(CHAIN, k - 1), s);
+    const index = liveItem(k);
+    if (!readPoint(P256, POINT, itemOf(index).key)) continue;
+    setRow(kept, POINT);
+    setLive(kept++, index);
   }
-  invert(n, INVERSE, row(CHAIN, live - 1));
-  for (let k = live; k-- > 0;) {
-    const s = row(S, liveItem(k));
-    if (k == 0) copy(FACTOR, INVERSE, 8);
-    else mul(n, FACTOR, INVERSE, row(CHAIN, k - 1));
-    mul(n, INVERSE, INVERSE, s);
-    copy(s, FACTOR, 8);
-  }
+  trimLive(kept);
+  return kept;
 }
 
 /** Writes the entries that add up to u·G + v·Q, u = e/s and v = r/s; returns how many. */
@@ -190,10 +114,8 @@ function chooseBoth(out: usize, index: u32, window: u32): u32 {
 
 /** Sets U and V of an item and writes the entries that add up to u·G. */
 function chooseBase(out: usize, index: u32): void {
-  const n = P256.order;
-  mul(n, U, row(E, index), row(S, index));
-  mul(n, V, row(R, index), row(S, index));
-  chooseEntries(out, baseTable(), BASE_WINDOW, entriesOf(BASE_WINDOW), U, n.m);
+  setScalars(P256, index);
+  chooseEntries(out, baseTable(), BASE_WINDOW, BASE_WINDOW_ENTRIES, U, P256.order.m);
 }
 
 /**
@@ -263,7 +185,8 @@ function compareGroups(groups: u32): void {
 function sumApart(window: u32): void {
   let slots: u32 = 0;
   for (let group: u32 = 0; group < live; ++group) {
-    const points = fillUp(chooseBoth(ENTRIES, liveItem(group), window));
+    const some = chooseBoth(ENTRIES, liveItem(group), window);
+    const points = fillUp(ENTRIES, some, <u32>baseTable(), BASE_WINDOW_ENTRIES, ENTRY_BYTES);
     touchEntries(ENTRIES, points);
     slots = points >> 2;
     for (let i: u32 = 0; i < slots; ++i) {
@@ -276,29 +199,9 @@ function sumApart(window: u32): void {
   for (let group: u32 = 0; group < live; ++group) compareX(group, group, 1);
 }
 
-/**
- * Adds entries that sum to infinity, each for another lane: G - G for two lanes, or
- * G + (2^w - 1)·G - 2^w·G for three.
- */
-function fillUp(points: u32): u32 {
-  if ((points & 3) == 0) return points;
-  assert((points & 3) != 3);
-  const base = <u32>baseTable();
-  const at = ENTRIES + ((<usize>points) << 2);
-  store<u32>(at, base);
-  if ((points & 3) == 2) {
-    store<u32>(at, base | 1, 4);
-    return points + 2;
-  }
-  const entries = entriesOf(BASE_WINDOW);
-  store<u32>(at, base + (entries - 1) * ENTRY_BYTES, 4);
-  store<u32>(at, (base + entries * ENTRY_BYTES) | 1, 8);
-  return points + 3;
-}
-
 /** Compares x of the first lanes of a group with r of as many live items. */
 function compareX(group: u32, first: u32, members: u32): void {
-  for (let lane: u32 = 0; lane < 4; ++lane) setLane(EXPECTED, lane, row(R, liveItem(first + lane)));
+  for (let lane: u32 = 0; lane < 4; ++lane) setLane(EXPECTED, lane, scalarR(liveItem(first + lane)));
   const z = zOf(group);
   mulLanes(EXPECTED, EXPECTED, SQUARE);
   mulLanes(EXPECTED, EXPECTED, z);
@@ -308,21 +211,6 @@ function compareX(group: u32, first: u32, members: u32): void {
   if (spread && marks != 0) marks = 15;
   for (let lane: u32 = 0; lane < members; ++lane) {
     const exceptional = ((marks >> lane) & 1) != 0 || isZeroLane(z, lane);
-    settle(liveItem(first + lane), exceptional, isZeroLane(EXPECTED, lane));
-  }
-}
-
-/** Records what the sum said: whether x was marked, else whether it was r. */
-function settle(index: u32, marked: bool, equal: bool): void {
-  const item = itemOf(index);
-  if (marked) {
-    item.answer = Answer.UNDECIDED;
-  } else if (equal) {
-    item.answer = Answer.VALID;
-  } else {
-    // x may also be r + n, where that is below p.
-    const carry = addLimbs(U, row(R, index), P256.order.m, 8);
-    const another = carry == 0 && compare(U, PRIME, 8) < 0;
-    item.answer = another ? Answer.UNDECIDED : Answer.INVALID;
+    settle(P256, liveItem(first + lane), exceptional, isZeroLane(EXPECTED, lane));
   }
 }

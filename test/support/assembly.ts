@@ -39,7 +39,12 @@ const TOGETHER: readonly Part[] = [
   ),
   part(BUILDS, "field/safegcd", "field/montgomery", "field/limbs", "hash/hash"),
   part(["simd"], "field/p256-lanes", "field/long-lanes", "hash/sha256-lanes"),
-  part(["simd"], "sig/p384-lanes", "sig/p256-batch", "sig/prepared-keys", "sig/ecdsa"),
+  part(
+    ["simd"],
+    ...["ecdsa-items", "p384-batch", "p256-batch", "prepared-keys", "ecdsa"].map(
+      (name) => `sig/${name}`,
+    ),
+  ),
 ];
 
 interface Config {

@@ -109,7 +109,7 @@ const ordinary = (seed: bigint): Triple => {
 describe("sig/p256-batch, simd", () => {
   let core: Instance;
   beforeAll(async () => {
-    const files = ["sig/p256-batch", "sig/prepared-keys", "sig/ecdsa"];
+    const files = ["sig/ecdsa-items", "sig/p256-batch", "sig/prepared-keys", "sig/ecdsa"];
     const module = await compile(
       "simd",
       files.map((name) => `assembly/${name}.ts`),

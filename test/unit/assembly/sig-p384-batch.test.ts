@@ -82,10 +82,10 @@ describe("field/p384-lanes, simd", () => {
   });
 });
 
-describe("sig/p384-lanes, simd", () => {
+describe("sig/p384-batch, simd", () => {
   let core: Instance;
   beforeAll(async () => {
-    const files = ["sig/p384-lanes", "sig/prepared-keys", "sig/ecdsa"];
+    const files = ["sig/ecdsa-items", "sig/p384-batch", "sig/prepared-keys", "sig/ecdsa"];
     const module = await compile(
       "simd",
       files.map((name) => `assembly/${name}.ts`),
@@ -100,11 +100,11 @@ describe("sig/p384-lanes, simd", () => {
       expect(slot).not.toBe(0xffffffff);
       const table = core.call("tableOf", slot);
       const fields = [table, core.put(digest), digest.length, core.put(signature)];
-      core.write(core.call("wideItemOf", index), new Uint8Array(new Uint32Array(fields).buffer));
+      core.write(core.call("itemOf", index), new Uint8Array(new Uint32Array(fields).buffer));
       return slot;
     });
     core.call("verifyWideItems", triples.length, WINDOWS[tier]);
-    const found = triples.map((_, i) => core.get(core.call("wideItemOf", i) + 16, 1)[0] ?? -1);
+    const found = triples.map((_, i) => core.get(core.call("itemOf", i) + 16, 1)[0] ?? -1);
     for (const slot of new Set(slots)) core.call("forgetKey", slot);
     return found;
   }
