@@ -15,10 +15,16 @@ export class PrivateError extends PortcullisError {}
  * Checks that `path` is a regular file or a folder (not a symbolic link), owned by this process's
  * user, closed to group and others. Returns its lstat, or null where nothing lies there.
  *
+ * `remedy`: what to do about a mode that is too wide, where that is not chmod.
+ *
  * @throws PrivateError `private.kind`, `private.owner`, `private.mode`, or `private.stat` where it
  * cannot be examined.
  */
-export function requirePrivate(path: string, kind: "file" | "folder"): Stats | null {
+export function requirePrivate(
+  path: string,
+  kind: "file" | "folder",
+  remedy?: string,
+): Stats | null {
   const stats = examine(path);
   if (stats === null) return null;
   if (kind === "file" ? !stats.isFile() : !stats.isDirectory()) {
@@ -38,7 +44,7 @@ export function requirePrivate(path: string, kind: "file" | "folder"): Stats | n
     throw new PrivateError(
       "private.mode",
       `${path} has mode ${mode}, open to others than its owner: ` +
-        `\`chmod ${wanted} ${path}\` once you know that nobody used it.`,
+        `${remedy ?? `\`chmod ${wanted} ${path}\` once you know that nobody used it`}.`,
     );
   }
   return stats;

@@ -17,6 +17,7 @@ import type { Home } from "./home.ts";
 import { readInput } from "./input-file.ts";
 import type { JobWords } from "./job-words.ts";
 import { nodeFiles } from "./node-files.ts";
+import { requireUtf8 } from "./utf8.ts";
 import { parseHex } from "./values.ts";
 
 const EMPTY = new Uint8Array(0);
@@ -124,7 +125,10 @@ function environmentOf(words: JobWords, scope: Scope | null): JobRequest["enviro
     const at = word.indexOf("=");
     if (at > 0) return { name: word.slice(0, at), value: word.slice(at + 1) };
     const value = process.env[word];
-    if (at < 0 && value !== undefined) return { name: word, value };
+    if (at < 0 && value !== undefined) {
+      requireUtf8([value], "environ");
+      return { name: word, value };
+    }
     throw new UsageError(`--env ${word}: write NAME=VALUE, or the name of a variable that is set.`);
   });
 }

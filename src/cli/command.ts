@@ -5,6 +5,7 @@
 import { UsageError } from "./error.ts";
 import { printError, printLines } from "./print.ts";
 import type { Globals } from "./session.ts";
+import { requireUtf8 } from "./utf8.ts";
 import { VERBS, type Verb } from "./verbs.ts";
 import { versionOf } from "./version.ts";
 
@@ -77,6 +78,7 @@ export async function perform(words: readonly string[]): Promise<number> {
 }
 
 async function understand(words: readonly string[]): Promise<number> {
+  requireUtf8(words, "cmdline");
   const { globals, help, version, rest } = parseWords(words);
   if (version) {
     const number = versionOf();

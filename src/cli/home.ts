@@ -9,7 +9,7 @@
  *     state.db      ledger, floors and audit log (src/store)
  *     cases/        recorded cases; they hold arguments and environment values
  */
-import { lstatSync, readFileSync } from "node:fs";
+import { existsSync, lstatSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
 import { requirePrivate } from "../private.ts";
@@ -73,7 +73,8 @@ export function homeAt(path: string): Home {
  * user's.
  */
 export function requireHome(home: Home): Home {
-  if (requirePrivate(home.path, "folder") !== null) return home;
+  // A folder that is none, /etc say, is told apart before anyone is told to close it to others.
+  if (existsSync(home.config) && requirePrivate(home.path, "folder") !== null) return home;
   throw new UsageError(
     `There is no home at ${home.path}: name one with --home, or set up with \`portcullis init\`.`,
   );

@@ -13,6 +13,8 @@ import { coseKeyOf } from "./keys.ts";
 const FILE_MODE = 0o600;
 const DIRECTORY_MODE = 0o700;
 const PEM_BYTES_MAX = 16_384;
+/** Whoever named /etc by mistake must not be told to close it. */
+const OF_ITS_OWN = "keep keys in a folder of their own, of mode 0700";
 
 function refuse(message: string, cause?: unknown): never {
   throw new WireError("wire.key-file", message, cause === undefined ? {} : { cause });
@@ -49,7 +51,7 @@ export async function writeKeyFile(file: string, privateKey: KeyObject): Promise
   } catch (cause) {
     refuse(`the directory ${directory} cannot be made: it ${reasonOf(cause)}`, cause);
   }
-  requirePrivate(directory, "folder");
+  requirePrivate(directory, "folder", OF_ITS_OWN);
   await using handle = await opened(
     path,
     constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL,
@@ -82,7 +84,7 @@ export async function readKeyFile(file: string): Promise<KeyObject> {
 }
 
 async function readPrivate(path: string): Promise<string> {
-  requirePrivate(dirname(path), "folder");
+  requirePrivate(dirname(path), "folder", OF_ITS_OWN);
   requirePrivate(path, "file");
   await using handle = await opened(path, constants.O_RDONLY | constants.O_NONBLOCK);
   const stats = await handle.stat();

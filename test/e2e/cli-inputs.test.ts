@@ -1,8 +1,9 @@
 /** Files that are not what a verb wants: one line that names the file, exit 64, at once. */
 import { execFileSync } from "node:child_process";
 import { mkdir, symlink } from "node:fs/promises";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Place } from "./cli-support.ts";
+import { Place, root } from "./cli-support.ts";
 
 let place: Place;
 beforeAll(async () => {
@@ -46,6 +47,21 @@ test.each(["folder", "loop", "pipe", "missing"])("run with the grant %s", async 
   const { code, err } = await place.run(words);
   expect([code, err]).toEqual([64, expect.stringMatching(/^portcullis: [^\n]+\n$/)]);
   expect(err).toContain(place.file(file));
+});
+
+test("bytes that are not UTF-8 are refused, not replaced: they would name another job", () => {
+  const env = { PATH: process.env.PATH, PORTCULLIS_HOME: place.home };
+  const run = (words: string, more = {}): string => {
+    const script = `"$0" "$1" run ${words} 2>&1; echo " exit $?"`;
+    const args = ["--norc", "-c", script, process.execPath, join(root, "src/cli/main.ts")];
+    return execFileSync("bash", args, { env: { ...env, ...more }, encoding: "utf8" });
+  };
+  expect(run("-- /bin/echo $'\\xff'")).toMatch(/The command line is not UTF-8.*exit 64/s);
+  const set = "--env BAD -- /bin/echo";
+  expect(run(set, { BAD: "\ufffd" })).not.toContain("UTF-8");
+  expect(run(`${set} 2>&1; export BAD=$'\\xff'; "$0" "$1" run ${set}`)).toMatch(
+    /A variable that --env names is not UTF-8.*exit 64/s,
+  );
 });
 
 test.each(["zeros", "folder"])("ima %s", async (file) => {

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -33,7 +33,15 @@ describe("which home", () => {
     expect(() => resolveHome(undefined, { PORTCULLIS_HOME: "p" })).toThrow(/not absolute/);
   });
 
+  test("a folder that is none is told so, not to be closed to others", async () => {
+    await chmod(path, 0o755);
+    expect(() => requireHome(homeAt(path))).toThrow(/There is no home at/);
+    await writeFile(join(path, "config.yaml"), "origin: a\n", { mode: 0o600 });
+    expect(() => requireHome(homeAt(path))).toThrow(/mode 0755.*chmod 700/);
+  });
+
   test("a symbolic link is no home: what it names could change", async () => {
+    await writeFile(join(path, "config.yaml"), "origin: a\n", { mode: 0o600 });
     await symlink(path, `${path}.link`);
     expect(() => requireHome(homeAt(`${path}.link`))).toThrow(/is not a folder/);
     await rm(`${path}.link`);

@@ -138,9 +138,9 @@ describe("key files", () => {
   test.each([0o750, 0o705, 0o1777])("a directory of mode %o is refused", async (mode) => {
     const { file, directory } = await made();
     await chmod(directory, mode);
-    await expect(readKeyFile(file)).rejects.toThrow(/chmod 700/);
+    await expect(readKeyFile(file)).rejects.toThrow(/of mode 0700/);
     await expect(writeKeyFile(join(directory, "b.pem"), generateKey("P-256"))).rejects.toThrow(
-      /chmod 700/,
+      /of mode 0700/,
     );
   });
 
