@@ -2,7 +2,8 @@
  * Whole processes: what a gate costs, and the tools that people know beside ours. Their CPU time is
  * that of children that ended, and comes in ticks of 10 ms, so that slices are longer here.
  */
-import { execFileSync, spawnSync } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -59,6 +60,13 @@ function prepareJobs(place: Place): void {
   execFileSync("sh", ["-c", jobs], { cwd: place.folder, env, stdio: ["ignore", "ignore", "pipe"] });
 }
 
+/** The agent of this home, once it listens. It is no child that ended: its time is not counted. */
+async function startAgent({ folder, env }: Place): Promise<ChildProcess> {
+  const agent = spawn(PORTCULLIS, ["agent"], { cwd: folder, env, stdio: ["ignore", "pipe", 2] });
+  await once(agent.stdout ?? agent, "data");
+  return agent;
+}
+
 /** A quote over 24 PCRs, as tpm2-tools write it. */
 function prepareQuote(place: Place): void {
   const quote = `
@@ -90,12 +98,20 @@ function suites(place: Place, scale: Scale): Suite[] {
     operations: 1,
     run: command(place, process.execPath, "-e", "0"),
   };
-  const run = command(place, PORTCULLIS, "run", "--grant", "job.grant", "--", "/usr/bin/true");
+  const job = ["--grant", "job.grant", "--", "/usr/bin/true"];
+  const run = command(place, PORTCULLIS, "run", ...job);
+  // Who names a TPM asks no agent.
+  const alone = command(place, PORTCULLIS, "run", "--tpm", place.env.TPM ?? "", ...job);
   const found: Suite[] = [
     {
       ...how,
       name: "Whole process, a trivial job",
-      subjects: [node, { name: "portcullis run", operations: 1, budget: 0.5, run }],
+      subjects: [
+        node,
+        { name: "portcullis run, an agent runs", operations: 1, budget: 0.5, run },
+        { name: "portcullis run, no agent", operations: 1, run: alone },
+        { name: "portcullis --help", operations: 1, run: command(place, PORTCULLIS, "--help") },
+      ],
     },
   ];
   if (isInstalled("tpm2_quote")) {
@@ -114,7 +130,7 @@ function suites(place: Place, scale: Scale): Suite[] {
   return found;
 }
 
-/** `run` beside `node -e 0`, `checkquote` and `eventlog` beside those of tpm2-tools. */
+/** `run` with and without an agent beside `node -e 0`, `checkquote` and `eventlog` beside those of tpm2-tools. */
 export async function processSuites(_core: Core, scale: Scale): Promise<Suite[]> {
   const machines = await preparedMachines();
   const [template = ""] = machines.states;
@@ -126,8 +142,11 @@ export async function processSuites(_core: Core, scale: Scale): Promise<Suite[]>
   writeFileSync(join(folder, "root.pem"), machines.root);
   writeFileSync(join(folder, "issuer.pem"), machines.issuer);
   prepareJobs(place);
+  const agent = await startAgent(place);
   const [first, ...others] = suites(place, scale).reverse();
   const end = async (): Promise<void> => {
+    agent.kill();
+    await once(agent, "exit");
     await tpm.stop();
     rmSync(folder, { recursive: true, force: true });
   };
