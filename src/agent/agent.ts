@@ -12,7 +12,8 @@ import { loadAttestationKey } from "./attestation-key.ts";
 import { findEndorsementKey } from "./endorsement-key.ts";
 import { type QuoteEvidence, quotePcrs } from "./evidence.ts";
 import { readAkFile } from "./key-file.ts";
-import { type CounterPlace, certifyCounter, raiseCounter } from "./state-counter.ts";
+import type { CounterPlace } from "./messages.ts";
+import { certifyCounter, raiseCounter } from "./state-counter.ts";
 
 export interface AgentOptions extends TpmOptions {
   /** See parseTpmUri: `device:/dev/tpmrm0`, `swtpm:path=...`, `tabrmd`, `tcti:...`. */

@@ -21,7 +21,8 @@ import {
   keepEndorsementKey,
   readOnDieCertificates,
 } from "./endorsement-key.ts";
-import { type CounterPlace, certifyCounter, keepCounter } from "./state-counter.ts";
+import type { CounterPlace } from "./messages.ts";
+import { certifyCounter, keepCounter } from "./state-counter.ts";
 
 export interface NodeEnrollmentOptions extends TpmOptions {
   readonly tpm: string;

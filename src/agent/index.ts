@@ -6,4 +6,5 @@ export { EVENT_LOG_PATH, readEventLog } from "./event-log.ts";
 export { EvidenceError, type QuoteEvidence, quotePcrs } from "./evidence.ts";
 export { readImaList } from "./ima.ts";
 export { KeyFileError, readAkFile, writeAkFile } from "./key-file.ts";
-export type { CounterPlace } from "./state-counter.ts";
+export { AgentError, type CounterPlace } from "./messages.ts";
+export { AgentServer, type AgentServerOptions } from "./server.ts";

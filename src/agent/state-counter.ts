@@ -21,17 +21,12 @@ import type { TPMT_PUBLIC } from "../tpm/structures/public.ts";
 import { verifyTpmSignature } from "../tpm/structures/signature.ts";
 import type { Entity, Tpm } from "../tpm/tpm.ts";
 import { EvidenceError } from "./evidence.ts";
+import type { CounterPlace } from "./messages.ts";
 
 /** Of the owner's NV indexes (Registry of Reserved TPM 2.0 Handles §2.2.2); "PC" in the middle. */
 const INDEX_FIRST = 0x01805043;
 const INDEXES = 64;
 const COUNTER_BYTES = 8;
-
-/** Where a counter lies, and its Name once it was written. */
-export interface CounterPlace {
-  readonly index: number;
-  readonly name: Uint8Array;
-}
 
 /**
  * Defines a counter at the first free index of ours, and increments it once: before that it has no

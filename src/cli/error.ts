@@ -14,6 +14,7 @@ export class UsageError extends PortcullisError {
  */
 const USAGE = [
   "usage",
+  "agent.running",
   "domain.input",
   "domain.missing",
   "domain.exists",

@@ -3,7 +3,9 @@
  * after them.
  */
 import { mkdirSync } from "node:fs";
+import { askQuote, askRaise } from "../agent/client.ts";
 import type { Agent } from "../agent/index.ts";
+import type { BankSelection, CounterPlace, Quoted } from "../agent/messages.ts";
 import { loadCore } from "../core/index.ts";
 import type { StateCounter } from "../gate/anchor.ts";
 import { AttestationKeyLost, type EvidenceSource } from "../gate/evidence.ts";
@@ -70,13 +72,14 @@ export async function openMachine(
   const { origin } = config;
   const journal = new Journal({ store, origin, signer: noteSigner(origin, logKey) });
   const coreDigest = core.wasmDigest;
+  const way = wayOf(home, config, tpm);
   const gate = new Gate({
     core,
     store,
     journal,
     cases: new CaseFolder(home.cases),
-    evidence: tpmEvidence(home, tpmAddress(config, tpm), policies, store, config),
-    counter: tpmCounter(home, tpmAddress(config, tpm), store),
+    evidence: tpmEvidence(way, policies, store, config),
+    counter: tpmCounter(way, store),
     coreDigest,
     ...(plane && { plane }),
   });
@@ -130,15 +133,37 @@ function selectionOf(policies: readonly ReadPolicy[]) {
   return selection.length > 0 ? selection : [others];
 }
 
+/** How this machine's TPM is reached, and the key that it holds. */
+export interface TpmWay {
+  readonly address: string;
+  readonly ak: string;
+  /** Where its agent listens, if one runs; null: none is asked. */
+  readonly socket: string | null;
+}
+
+/** Who names a TPM asks that one, and no agent. */
+function wayOf(home: Home, config: Config, option: string | undefined): TpmWay {
+  const { ak, socket } = nodeFiles(home);
+  return { address: tpmAddress(config, option), ak, socket: option === undefined ? socket : null };
+}
+
 /**
- * The TPM with the enrolled key. TPM2_Load answers TPM_RC_INTEGRITY where the key was made under
- * another EK, or before TPM2_Clear changed the proof of its hierarchy (Part 1 §14.4).
+ * What the TPM says through its agent, if one runs, else as it is asked from here. TPM2_Load answers
+ * TPM_RC_INTEGRITY where the key was made under another EK, or before TPM2_Clear changed the proof
+ * of its hierarchy (Part 1 §14.4).
  * @throws AttestationKeyLost
  */
-async function openEnrolled(home: Home, tpm: string): Promise<Agent> {
-  const { openAgent } = await import("../agent/index.ts");
+async function askTpm<T>(
+  { address, ak, socket }: TpmWay,
+  asked: (socket: string) => Promise<T | null>,
+  own: (agent: Agent) => Promise<T>,
+): Promise<T> {
   try {
-    return await openAgent({ tpm, akFile: nodeFiles(home).ak });
+    const answer = socket === null ? null : await asked(socket);
+    if (answer !== null) return answer;
+    const { openAgent } = await import("../agent/index.ts");
+    await using agent = await openAgent({ tpm: address, akFile: ak });
+    return await own(agent);
   } catch (cause) {
     const refused = cause instanceof Error && "rcName" in cause && cause.rcName;
     if (refused === "TPM_RC_INTEGRITY") throw new AttestationKeyLost(cause);
@@ -147,45 +172,63 @@ async function openEnrolled(home: Home, tpm: string): Promise<Agent> {
 }
 
 /** Raises the counter that guards this home's state. */
-export function tpmCounter(home: Home, tpm: string, store: StoreReader): StateCounter {
+function tpmCounter(way: TpmWay, store: StoreReader): StateCounter {
   return {
     raise: async (value) => {
-      const anchor = await store.anchor();
-      if (anchor === null) throw new UsageError("No counter guards this state.");
-      const { openAgent } = await import("../agent/index.ts");
-      await using agent = await openAgent({ tpm, akFile: nodeFiles(home).ak });
-      return await agent.raiseCounter(anchor, value);
+      const counter = await store.anchor();
+      if (counter === null) throw new UsageError("No counter guards this state.");
+      return askTpm(
+        way,
+        (socket) => askRaise(socket, { kind: "raise", counter, value }),
+        (agent) => agent.raiseCounter(counter, value),
+      );
     },
   };
 }
 
+/** A quote for this request alone. */
+async function quoteAlone(
+  agent: Agent,
+  request: Uint8Array,
+  selection: readonly BankSelection[],
+  counter: CounterPlace | null,
+): Promise<Quoted> {
+  const { attest, signature, values } = await agent.quote(merkleRoot([request]), selection);
+  const held = counter && (await agent.counter(counter));
+  return { attest, signature, values, counter: held, index: 0, size: 1, path: [] };
+}
+
 /**
- * One quote for each request, from the TPM, with the enrolled key; and the boot event log from this
- * file, or where the kernel shows it, if a policy has rules over it.
+ * One quote for each request, with the enrolled key; and the boot event log from this file, or where
+ * the kernel shows it, if a policy has rules over it.
  */
 export function tpmEvidence(
-  home: Home,
-  tpm: string,
+  way: TpmWay,
   policies: readonly ReadPolicy[],
   store: StoreReader,
   files: Pick<Config, "eventLog" | "ima">,
 ): EvidenceSource {
   const measured = policies.some(({ ima }) => ima !== undefined);
+  const ruled = policies.some(({ eventLog }) => eventLog !== undefined);
+  const selection = selectionOf(policies);
   return {
     attest: async (request) => {
-      const { readImaList } = await import("../agent/index.ts");
-      await using agent = await openEnrolled(home, tpm);
-      const quoted = await agent.quote(merkleRoot([request]), selectionOf(policies));
-      const { attest, signature, values } = quoted;
-      const ima = measured ? await readImaList(files.ima ?? undefined) : null;
-      const anchor = await store.anchor();
-      const counter = anchor && { counter: await agent.counter(anchor) };
-      const ruled = policies.some(({ eventLog }) => eventLog !== undefined);
+      const place = await store.anchor();
+      const { values, counter, ...quoted } = await askTpm(
+        way,
+        (socket) => askQuote(socket, { kind: "quote", request, selection, counter: place }),
+        (agent) => quoteAlone(agent, request, selection, place),
+      );
+      const ima = measured ? await imaList(files.ima) : null;
       const log = ruled ? await bootLog(files.eventLog) : {};
-      const place = { index: 0, size: 1, path: [] };
-      return { attest, signature, ...place, pcrs: values, ima, ...counter, ...log };
+      return { ...quoted, pcrs: values, ima, ...(counter !== null && { counter }), ...log };
     },
   };
+}
+
+async function imaList(file: string | null): Promise<Uint8Array | null> {
+  const { readImaList } = await import("../agent/index.ts");
+  return readImaList(file ?? undefined);
 }
 
 /** The log, or why there is none: the core denies without one, and people are told the reason. */

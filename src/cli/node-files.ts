@@ -17,6 +17,8 @@ export interface NodeFiles {
   readonly ak: string;
   /** The log's private key, PKCS#8. */
   readonly log: string;
+  /** Where an agent listens, if one runs. */
+  readonly socket: string;
 }
 
 export function nodeFiles(home: Home): NodeFiles {
@@ -24,6 +26,7 @@ export function nodeFiles(home: Home): NodeFiles {
     credential: join(home.node, "credential"),
     ak: join(home.node, "ak"),
     log: join(home.node, "log.pem"),
+    socket: join(home.node, "agent.sock"),
   };
 }
 

@@ -13,6 +13,7 @@ import { noteSigner } from "../log/note.ts";
 import { Plane, PlaneService } from "../plane/index.ts";
 import { openSqliteStore } from "../store/sqlite.ts";
 import { addCertificateOptions } from "./certificates.ts";
+import { asked } from "./end.ts";
 import { UsageError } from "./error.ts";
 import { type Home, readConfig } from "./home.ts";
 import { readInput } from "./input-file.ts";
@@ -114,13 +115,6 @@ async function openPlane(home: Home, options: Options): Promise<Served> {
     await store.close();
   };
   return { service, published, [Symbol.asyncDispose]: dispose };
-}
-
-/** The first signal asks for an orderly end; a second one is the kernel's again. */
-function asked(): Promise<void> {
-  return new Promise((done) => {
-    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => done());
-  });
 }
 
 function tellFailure(error: unknown): void {

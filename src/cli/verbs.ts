@@ -68,6 +68,10 @@ export const VERBS: { readonly [name: string]: Verb } = {
     summary: "decide without executing",
     lean: () => import("./check.ts"),
   },
+  agent: {
+    summary: "own the TPM, and let runs share its quotes",
+    load: () => import("./agent.ts"),
+  },
   serve: {
     summary: "be the control plane of this home's domain",
     load: () => import("./serve.ts"),

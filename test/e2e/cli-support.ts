@@ -63,7 +63,7 @@ export class Place {
   }
 }
 
-const APART = ["run", "check", "serve", "demo", "doctor"];
+const APART = ["run", "check", "agent", "serve", "demo", "doctor"];
 
 function environmentOf(cwd: string, more: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const { PATH, NODE_COMPILE_CACHE } = process.env;

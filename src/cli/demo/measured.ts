@@ -45,7 +45,7 @@ const measured = (title: string, expected: Scenario["expected"], path: string): 
     await site.capture(RULES);
   },
   evidence: (site) =>
-    tpmEvidence(site.home, site.machine.uri, [{ pcrs: READ, ima: RULES }], site.open(), {
+    tpmEvidence(site.tpm, [{ pcrs: READ, ima: RULES }], site.open(), {
       eventLog: null,
       ima: listOf(site),
     }),

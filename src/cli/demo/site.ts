@@ -30,7 +30,7 @@ import { createSqliteStore, openSqliteStore, type SqliteStore } from "../../stor
 import { coseKeyOf, generateKey, type Signer, signerOf } from "../../wire/keys.ts";
 import { type ImaRules, parseSigned } from "../../wire/objects.ts";
 import { type Home, homeAt } from "../home.ts";
-import { tpmEvidence } from "../machine.ts";
+import { type TpmWay, tpmEvidence } from "../machine.ts";
 import { nodeFiles } from "../node-files.ts";
 import { DemoAuthority, type GrantChange } from "./authority.ts";
 import { COMMAND_LINE } from "./boot.ts";
@@ -228,14 +228,18 @@ export class Site implements AsyncDisposable {
     return new Uint8Array(await readFile(nodeFiles(this.home).credential));
   }
 
+  /** The software TPM, which no agent serves. */
+  get tpm(): TpmWay {
+    return { address: this.machine.uri, ak: nodeFiles(this.home).ak, socket: null };
+  }
+
   /** Quotes of the enrolled key over what the policy reads. */
   evidence(names = [POLICY]): EvidenceSource {
     return {
       attest: async (request) => {
         const { unverifiedPolicies } = await gatherGovernance(this.layout, 1, names);
-        const { home, machine } = this;
-        const files = { eventLog: machine.eventLog, ima: null };
-        const source = tpmEvidence(home, machine.uri, unverifiedPolicies, this.open(), files);
+        const files = { eventLog: this.machine.eventLog, ima: null };
+        const source = tpmEvidence(this.tpm, unverifiedPolicies, this.open(), files);
         return source.attest(request);
       },
     };
