@@ -5,7 +5,7 @@
  * its last record, which then no leaf names.
  */
 import { hash, randomBytes } from "node:crypto";
-import { closeSync, openSync, readdirSync, readSync } from "node:fs";
+import { closeSync, constants, openSync, readdirSync, readSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
 import { nowSeconds } from "../clock.ts";
@@ -15,6 +15,8 @@ import { requirePrivate } from "../private.ts";
 const EXTENSION = ".cases";
 const DIGEST_BYTES = 32;
 const HEADER_BYTES = DIGEST_BYTES + 4;
+/** What is written is durable when the write returns (open(2), O_DSYNC): one call, not two. */
+const NEW_PACK = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_DSYNC;
 const PACK_BYTES_MAX = 67_108_864;
 /** Names sort by time. */
 const TIME_DIGITS = 12;
@@ -36,7 +38,7 @@ export class CasePack {
   static async create(folder: string): Promise<CasePack> {
     const time = String(nowSeconds()).padStart(TIME_DIGITS, "0");
     const name = `${time}-${randomBytes(8).toString("hex")}${EXTENSION}`;
-    return new CasePack(await open(join(folder, name), "wx", 0o600));
+    return new CasePack(await open(join(folder, name), NEW_PACK, 0o600));
   }
 
   get full(): boolean {
@@ -53,7 +55,6 @@ export class CasePack {
     });
     const whole = Buffer.concat(parts);
     await this.#handle.appendFile(whole);
-    await this.#handle.datasync();
     this.#size += whole.length;
   }
 

@@ -13,6 +13,9 @@ import { PlaneError } from "./error.ts";
 const TIME_BYTES = 6;
 const COUNT_BYTES = 6;
 const BODY_BYTES = 16;
+/** A block of SHA-256, and its digest. */
+const KEY_BYTES = 64;
+const HASH_BYTES = 32;
 const LIFE_MS = LIMITS.nonceSeconds * 1000;
 
 export interface NonceOptions {
@@ -22,10 +25,10 @@ export interface NonceOptions {
 }
 
 export class Nonces {
-  readonly #key = randomBytes(64);
   #issued = 0;
-  readonly #inner = this.#key.map((byte) => byte ^ 0x36);
-  readonly #outer = this.#key.map((byte) => byte ^ 0x5c);
+  /** The two messages of #mac: the key in either form, then room for what is hashed behind it. */
+  readonly #inner = Buffer.alloc(KEY_BYTES + BODY_BYTES);
+  readonly #outer = Buffer.alloc(KEY_BYTES + HASH_BYTES);
   readonly #usedMax: number;
   readonly #clockMs: () => number;
   /** Used nonces to the time of their use, oldest first. */
@@ -34,6 +37,9 @@ export class Nonces {
   constructor({ usedMax = 65_536, clockMs = boottimeMs }: NonceOptions = {}) {
     this.#usedMax = usedMax;
     this.#clockMs = clockMs;
+    const key = randomBytes(KEY_BYTES);
+    this.#inner.set(key.map((byte) => byte ^ 0x36));
+    this.#outer.set(key.map((byte) => byte ^ 0x5c));
   }
 
   issue(): Uint8Array {
@@ -76,7 +82,8 @@ export class Nonces {
 
   /** HMAC-SHA-256 (RFC 2104), of two hashes: an Hmac object costs several times as much. */
   #mac(body: Uint8Array): Buffer {
-    const inner = hash("sha256", Buffer.concat([this.#inner, body]), "buffer");
-    return hash("sha256", Buffer.concat([this.#outer, inner]), "buffer").subarray(0, BODY_BYTES);
+    this.#inner.set(body, KEY_BYTES);
+    this.#outer.set(hash("sha256", this.#inner, "buffer"), KEY_BYTES);
+    return hash("sha256", this.#outer, "buffer").subarray(0, BODY_BYTES);
   }
 }

@@ -7,7 +7,7 @@ import { type Code, denied, type Verdict } from "../core/index.ts";
 import { LIMITS } from "../limits.ts";
 import type { CaseFolder } from "../log/cases.ts";
 import type { Journal, Judged, Proven, Settled } from "../log/journal.ts";
-import type { Floors, Store } from "../store/contract.ts";
+import type { Floors, Holding, Store } from "../store/contract.ts";
 import { compareBytes } from "../wire/cbor.ts";
 import type { Signer } from "../wire/keys.ts";
 import { type Evidence, parsePlain, signObject } from "../wire/objects.ts";
@@ -53,7 +53,8 @@ const DECISIONS_PER_BATCH = 64;
 /** A denied case is kept only up to this size: anyone who reaches the plane can be denied. */
 const DENIED_CASE_BYTES = 65_536;
 
-interface Standing {
+/** What the plane holds about one subject, when it decides. */
+interface Known extends Holding {
   readonly published: Published;
   readonly floors: Floors;
 }
@@ -71,13 +72,14 @@ export class Plane {
   readonly #nonces: Nonces;
   readonly #nodes = new Remembered(nodeOf);
   readonly #elements = new Remembered(elementDigest);
+  readonly #asking: Batch<Subject, Known>;
   readonly #settling: Batch<Reached, Settled>;
-  #standing: Promise<Standing> | null = null;
   readonly observations = new Observations();
 
   constructor(parts: PlaneParts) {
     this.#parts = parts;
     this.#nonces = parts.nonces ?? new Nonces();
+    this.#asking = new Batch((subjects) => this.#ask(subjects), DECISIONS_PER_BATCH);
     this.#settling = new Batch((all) => this.#settle(all), DECISIONS_PER_BATCH);
   }
 
@@ -132,33 +134,29 @@ export class Plane {
     evidence: Uint8Array,
     nonce: Uint8Array,
   ): Promise<Uint8Array> {
-    const { store } = this.#parts;
     const elements = value.elements
       .slice(0, LIMITS.elements)
       .map((bytes) => this.#elements.of(bytes));
     const subject: Subject = { akName, elements, parentRun: value.run };
-    this.#standing ??= this.#stand();
-    const { published, floors } = await this.#standing;
+    const { published, floors, counters, uses } = await this.#asking.add(subject);
     const held = {
       pin: pinFor(value.charters, published) ?? floors.charterDigest,
       floors: raised(floors, published),
-      counters: await store.counters(akName),
-      uses: await store.uses(subject.elements),
+      counters,
+      uses,
       nonce,
       nowSeconds: this.now(),
     };
     return encodeCase(subject, held, evidence);
   }
 
-  /** What holds for all decisions that begin in one turn of the event loop. */
-  async #stand(): Promise<Standing> {
-    setImmediate(() => {
-      this.#standing = null;
-    });
-    const published = await this.#parts.governance.current();
-    const floors = await this.#parts.store.floors();
+  /** One look for all decisions that begin in one turn of the event loop. */
+  async #ask(subjects: readonly Subject[]): Promise<Known[]> {
+    const { governance, store } = this.#parts;
+    const published = await governance.current();
+    const { floors, holdings } = await store.holdings(subjects);
     if (floors === null) throw new PlaneError("plane.unready", "No charter is pinned here.");
-    return { published, floors };
+    return holdings.map((holding) => ({ ...holding, published, floors }));
   }
 
   /** Cases first: a leaf never names one that may be lost. */

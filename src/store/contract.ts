@@ -153,6 +153,19 @@ export interface StoredHead {
   readonly note: Uint8Array;
 }
 
+/** Whom a decision is about. */
+export interface StoredSubject {
+  readonly akName: Uint8Array;
+  /** Element digests. */
+  readonly elements: readonly Uint8Array[];
+}
+
+/** What is held about a subject, as `counters` and `uses` tell it. */
+export interface Holding {
+  readonly counters: Counters | null;
+  readonly uses: readonly number[];
+}
+
 export interface StoreReader {
   /** Null until a charter is pinned. */
   floors(): Promise<Floors | null>;
@@ -167,6 +180,11 @@ export interface StoreReader {
   imaPrefix(akName: Uint8Array, policies: readonly Uint8Array[]): Promise<ImaPrefix | null>;
   /** Uses so far, in the order asked; 0 for an element never claimed. */
   uses(digests: readonly Uint8Array[]): Promise<number[]>;
+  /** The floors, and what is held about each subject, all of one moment. */
+  holdings(subjects: readonly StoredSubject[]): Promise<{
+    readonly floors: Floors | null;
+    readonly holdings: readonly Holding[];
+  }>;
   /** In the order in which they were opened. */
   openRuns(): Promise<OpenRun[]>;
   tree(): Promise<StoredTree>;

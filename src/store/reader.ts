@@ -7,6 +7,7 @@ import type {
   OpenRun,
   StoredHead,
   StoredLeaf,
+  StoredSubject,
   StoredTree,
   StoreReader,
 } from "./contract.ts";
@@ -30,6 +31,10 @@ export class SqliteReader implements StoreReader {
   }
 
   async floors(): Promise<Floors | null> {
+    return this.floorsRow();
+  }
+
+  protected floorsRow(): Floors | null {
     this.check();
     const row = this.sql.one("SELECT * FROM floors");
     if (row === null) return null;
@@ -43,6 +48,10 @@ export class SqliteReader implements StoreReader {
   }
 
   async counters(akName: Uint8Array): Promise<Counters | null> {
+    return this.#counters(akName);
+  }
+
+  #counters(akName: Uint8Array): Counters | null {
     const row = this.countersRow(akName);
     return row && countersOf(row);
   }
@@ -72,6 +81,20 @@ export class SqliteReader implements StoreReader {
   }
 
   async uses(digests: readonly Uint8Array[]): Promise<number[]> {
+    return this.#uses(digests);
+  }
+
+  async holdings(subjects: readonly StoredSubject[]) {
+    return this.sql.together(() => ({
+      floors: this.floorsRow(),
+      holdings: subjects.map(({ akName, elements }) => ({
+        counters: this.#counters(akName),
+        uses: this.#uses(elements),
+      })),
+    }));
+  }
+
+  #uses(digests: readonly Uint8Array[]): number[] {
     this.check();
     return digests.map((digest) => {
       const row = this.sql.one("SELECT uses FROM elements WHERE digest = ?", digest);

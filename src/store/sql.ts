@@ -85,6 +85,20 @@ export class Sql {
     return rows.map((row) => new Row(row));
   }
 
+  /**
+   * Reads of one moment. Each by itself would take a lock of the file and give it back, which costs
+   * more than the read.
+   */
+  together<T>(read: () => T): T {
+    if (this.inTransaction) return read();
+    this.run("BEGIN");
+    try {
+      return read();
+    } finally {
+      this.run("COMMIT");
+    }
+  }
+
   /** Whether a transaction is open. */
   get inTransaction(): boolean {
     return this.#database.isTransaction;

@@ -27,9 +27,9 @@ export class SqliteTransaction extends SqliteReader implements Transaction {
   /** Nobody else writes while this transaction lasts. */
   #held: Floors | null = null;
 
-  override async floors(): Promise<Floors | null> {
+  protected override floorsRow(): Floors | null {
     this.check();
-    this.#held ??= await super.floors();
+    this.#held ??= super.floorsRow();
     return this.#held;
   }
 

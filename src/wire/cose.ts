@@ -19,6 +19,7 @@ import {
 } from "./cbor.ts";
 import { WireError } from "./error.ts";
 import { algorithmOf, type Signer, thumbprint } from "./keys.ts";
+import type { CoseKey } from "./shapes.ts";
 
 export const COSE_SIGN1 = 18;
 export const COSE_SIGN = 98;
@@ -77,15 +78,29 @@ export function signedBytes(
 
 /** Signs as COSE_Sign1. */
 export async function sign1(typ: string, payload: Uint8Array, signer: Signer): Promise<Uint8Array> {
-  const body = encode(
-    new Map<number, CborValue>([
-      [ALG, algorithmOf(signer.key).alg],
-      [KID, thumbprint(signer.key)],
-      [TYP, typ],
-    ]),
-  );
+  const body = headerOf(signer.key, typ);
   const signature = await signed(signer, sigStructure(body, null, payload));
   return encodeTagged(COSE_SIGN1, [body, new Map(), payload, signature]);
+}
+
+/** A plane signs all day by one key, whose header stays the same: by key, then typ. */
+const headers = new WeakMap<CoseKey, Map<string, Uint8Array>>();
+
+/** The protected header of a COSE_Sign1. */
+function headerOf(key: CoseKey, typ: string): Uint8Array {
+  const known = headers.get(key) ?? new Map<string, Uint8Array>();
+  headers.set(key, known);
+  const header =
+    known.get(typ) ??
+    encode(
+      new Map<number, CborValue>([
+        [ALG, algorithmOf(key).alg],
+        [KID, thumbprint(key)],
+        [TYP, typ],
+      ]),
+    );
+  known.set(typ, header);
+  return header;
 }
 
 /** Signs as COSE_Sign by one or more keys, none of them twice. */

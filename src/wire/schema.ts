@@ -325,8 +325,9 @@ export function claims<C extends ClaimTable>(table: C): Shape<ClaimsOf<C>> {
   const keys = new Set(entries.map(([, claim]) => claim.key));
   return {
     encode(value, at) {
-      const unknown = Object.keys(value).find((name) => !Object.hasOwn(table, name));
-      if (unknown !== undefined) refuse(at, `has no member ${unknown}`);
+      for (const name of Object.keys(value)) {
+        if (!Object.hasOwn(table, name)) refuse(at, `has no member ${name}`);
+      }
       const map = new Map<CborKey, CborValue>();
       for (const [name, { key, shape, optional }] of entries) {
         const member = (value as Record<string, unknown>)[name];

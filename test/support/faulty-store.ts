@@ -51,6 +51,7 @@ export function faultyStore(store: Store, at: number, fault: Fault): FaultyStore
     anchor: () => store.anchor(),
     imaPrefix: (name, policies) => store.imaPrefix(name, policies),
     uses: (digests) => store.uses(digests),
+    holdings: (subjects) => store.holdings(subjects),
     openRuns: () => store.openRuns(),
     tree: () => store.tree(),
     leaves: (from, number) => store.leaves(from, number),

@@ -133,6 +133,7 @@ describe("every byte", () => {
         anchor: () => store.anchor(),
         imaPrefix: (name, policies) => store.imaPrefix(name, policies),
         uses: (digests) => store.uses(digests),
+        holdings: (subjects) => store.holdings(subjects),
         openRuns: () => store.openRuns(),
         tree: () => store.tree(),
         leaves: (from, count) => store.leaves(from, count),

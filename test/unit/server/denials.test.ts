@@ -40,15 +40,19 @@ beforeAll(async () => {
   made = await makePlaneWorld({ nonces: new OneNonce(), clockSeconds: () => held.now });
   const { store } = made;
   const holding: Partial<Store> = {
-    floors: async () => ({
-      charterDigest: held.charter,
-      charterNumber: held.floors.charterNumber,
-      snapshotVersion: held.floors.snapshotVersion,
-      snapshotDigest: held.floors.snapshotDigest,
-      timeSeconds: held.floors.time,
+    holdings: async (subjects) => ({
+      floors: {
+        charterDigest: held.charter,
+        charterNumber: held.floors.charterNumber,
+        snapshotVersion: held.floors.snapshotVersion,
+        snapshotDigest: held.floors.snapshotDigest,
+        timeSeconds: held.floors.time,
+      },
+      holdings: subjects.map(() => ({
+        counters: held.node.counters,
+        uses: held.uses.map(({ count }) => count),
+      })),
     }),
-    counters: async () => held.node.counters,
-    uses: async () => held.uses.map(({ count }) => count),
   };
   Object.assign(store, holding);
   made.published = { ...made.published, version: 0, charters: [], charterDigests: [] };

@@ -81,6 +81,35 @@ describe("floors", () => {
   });
 });
 
+test("holdings are what single reads tell, outside of a transaction and within one", async () => {
+  const [name, elements] = [new Uint8Array(34).fill(1), [digest(60), digest(61)]];
+  const counters = { resetCount: 1, restartCount: 2, clock: 3n, firmwareVersion: 4n };
+  const subjects = [
+    { akName: new Uint8Array(34), elements: [digest(61)] },
+    { akName: name, elements },
+    { akName: name, elements: [] },
+  ];
+  const told = await transact(async (transaction) => {
+    await transaction.raiseCounters(name, counters, 1_000);
+    await transaction.claimUses(digest(50), [{ digest: digest(61), max: 2, expires: 5_000 }]);
+    return transaction.holdings(subjects);
+  });
+  expect(told).toEqual({
+    floors: await home.store.floors(),
+    holdings: [
+      { counters: null, uses: [1] },
+      { counters, uses: [0, 1] },
+      { counters, uses: [] },
+    ],
+  });
+  expect(await home.store.holdings(subjects)).toEqual(told);
+  // The view of one moment was given back: the next transaction begins, and is seen.
+  await transact((transaction) =>
+    transaction.claimUses(digest(51), [{ digest: digest(60), max: 2, expires: 5_000 }]),
+  );
+  expect((await home.store.holdings(subjects)).holdings[1]?.uses).toEqual([1, 1]);
+});
+
 describe("counters", () => {
   const AK = new Uint8Array(34).fill(7);
   const at = (
