@@ -17,7 +17,7 @@ import { openTpm, pcrBanks, readClock, TPM_ALG } from "../tpm/index.ts";
 import { Complaint } from "./complaint.ts";
 import { lookAtBootLog, lookAtIma } from "./doctor-logs.ts";
 import { type Home, readConfig, requireHome } from "./home.ts";
-import { tpmAddress } from "./machine.ts";
+import { TPM_MS_MAX, tpmAddress } from "./machine.ts";
 import { loadNode, nodeFiles } from "./node-files.ts";
 import { hex, isoTime, oneLine, printLines, span } from "./print.ts";
 import type { Session } from "./session.ts";
@@ -162,7 +162,7 @@ function lookAtLogKey(home: Home): string {
 }
 
 async function lookAtTpm(_home: Home, address: string): Promise<string | Complaint> {
-  await using tpm = await openTpm(address);
+  await using tpm = await openTpm(address, { timeoutMs: TPM_MS_MAX });
   const banks = (await pcrBanks(tpm)).filter(({ pcrs }) => pcrs.length > 0);
   const names = banks.map(({ hash }) => BANK_NAMES.get(hash) ?? `0x${hash.toString(16)}`);
   const told = `${address}, active banks: ${names.join(", ")}`;
@@ -170,7 +170,7 @@ async function lookAtTpm(_home: Home, address: string): Promise<string | Complai
 }
 
 async function lookAtTpmClock(_home: Home, address: string): Promise<string | Complaint> {
-  await using tpm = await openTpm(address);
+  await using tpm = await openTpm(address, { timeoutMs: TPM_MS_MAX });
   const { resetCount, restartCount, clock, safe } = (await readClock(tpm)).clockInfo;
   const told = `resetCount ${resetCount}, restartCount ${restartCount}, clock ${clock} ms`;
   return safe ? told : new Complaint(`${told}; safe = NO after an unorderly shutdown`);
@@ -187,7 +187,7 @@ async function lookAtEnrollment(home: Home): Promise<string | Complaint> {
 async function lookAtKey(home: Home, tpm: string): Promise<string | Complaint> {
   const node = await loadNode(home);
   if (node === null) return new Complaint("this machine is not enrolled");
-  await using agent = await openAgent({ tpm, akFile: nodeFiles(home).ak });
+  await using agent = await openAgent({ tpm, akFile: nodeFiles(home).ak, timeoutMs: TPM_MS_MAX });
   if (hex(agent.name) !== hex(node.claims.name)) {
     return new Complaint("the key in node/ is not the credential's");
   }
@@ -202,7 +202,7 @@ async function lookAtCounter(home: Home, tpm: string): Promise<string | Complain
   const node = await loadNode(home);
   const credential = node?.claims.nvIndexName ?? null;
   if (anchor === null && credential === null) return "none: restoring a copy would go unnoticed";
-  await using agent = await openAgent({ tpm, akFile: nodeFiles(home).ak });
+  await using agent = await openAgent({ tpm, akFile: nodeFiles(home).ak, timeoutMs: TPM_MS_MAX });
   const counter = anchor && (await agent.counter(anchor));
   try {
     requireAnchored({ before: anchor, after: anchor, credential, counter });

@@ -8,6 +8,7 @@ import type { Agent } from "../agent/index.ts";
 import type { BankSelection, CounterPlace, Quoted } from "../agent/messages.ts";
 import { loadCore } from "../core/index.ts";
 import type { StateCounter } from "../gate/anchor.ts";
+import { EVIDENCE_SECONDS_MAX } from "../gate/bounds.ts";
 import { AttestationKeyLost, type EvidenceSource } from "../gate/evidence.ts";
 import { Gate } from "../gate/gate.ts";
 import type { PlaneSource } from "../gate/plane.ts";
@@ -54,6 +55,9 @@ export async function logKeyOf(home: Home) {
 export function tpmAddress(config: Config, option: string | undefined): string {
   return option ?? config.tpm ?? "device:/dev/tpmrm0";
 }
+
+/** How long a TPM may take for one answer, where a gate, or somebody who waits, depends on it. */
+export const TPM_MS_MAX = EVIDENCE_SECONDS_MAX * 1000;
 
 /** What a policy reads; the rest of it does not matter for the choice of what to quote. */
 export type ReadPolicy = Pick<ReferencePolicy, "pcrs" | "eventLog" | "ima">;
@@ -162,7 +166,7 @@ async function askTpm<T>(
     const answer = socket === null ? null : await asked(socket);
     if (answer !== null) return answer;
     const { openAgent } = await import("../agent/index.ts");
-    await using agent = await openAgent({ tpm: address, akFile: ak });
+    await using agent = await openAgent({ tpm: address, akFile: ak, timeoutMs: TPM_MS_MAX });
     return await own(agent);
   } catch (cause) {
     const refused = cause instanceof Error && "rcName" in cause && cause.rcName;

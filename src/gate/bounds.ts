@@ -7,3 +7,9 @@ export const EXEC_BOUNDS = {
   stdinBytes: 268_435_456,
   inputBytes: 4_294_967_296,
 } as const;
+
+/**
+ * Longest wait for a quote: what is left of the nonce's 10 seconds must suffice to claim and start.
+ * Whoever asks the TPM for a gate waits no longer for any answer either: it would come too late.
+ */
+export const EVIDENCE_SECONDS_MAX = 8;

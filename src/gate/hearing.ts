@@ -10,6 +10,7 @@ import { type Store, StoreError } from "../store/contract.ts";
 import { compareBytes } from "../wire/cbor.ts";
 import { encodePlain } from "../wire/objects.ts";
 import { counterNameOf, requireAnchored } from "./anchor.ts";
+import { EVIDENCE_SECONDS_MAX } from "./bounds.ts";
 import {
   encodeCase,
   evidenceOf,
@@ -24,10 +25,6 @@ import type { PreparedJob } from "./job.ts";
 import { askPlane, nonceOf, type PlaneSource, requireOpinion } from "./plane.ts";
 import { EvidenceFailure, EvidenceTimeout } from "./refusal.ts";
 
-/**
- * Longest wait for a quote: what is left of the nonce's 10 seconds must suffice to claim and start.
- */
-const EVIDENCE_SECONDS_MAX = 8;
 const NO_PIN = "No charter is pinned: `portcullis init` or a restore sets it.";
 
 /** Who judges, and who is asked. */

@@ -223,7 +223,10 @@ async function seal(sources: readonly Source[]): Promise<Staged[] | string> {
       staged.push({ fd: sealed, sizeBytes: Number(size), sealed: true });
       if (staged.length === sources.length) return staged.splice(0);
     }
-    throw new ExecError("exec.unsupported", `the sealer failed: ${complaint.trim()}`);
+    stdin.end();
+    await ended;
+    const said = complaint.trim() || `it ended by ${child.signalCode ?? "itself"}`;
+    throw new ExecError("exec.unsupported", `the sealer failed: ${said}`);
   } finally {
     stdin.end();
     await ended;

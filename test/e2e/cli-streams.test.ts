@@ -1,8 +1,10 @@
 /**
- * Readers that go away, and streams without room: the exit code stays the verdict's, and nothing
- * starts whose receipt nobody can have.
+ * Readers that go away, streams without room, and a TPM that never answers: the exit code stays the
+ * verdict's, it comes in time, and nothing starts whose receipt nobody can have.
  */
 import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -105,4 +107,18 @@ describe("--status-fd", () => {
       expect([code, err]).toEqual([64, expect.stringContaining(`descriptor ${fd} `)]);
     }
   });
+});
+
+test("a TPM that never answers: a denial, and the end of the process, within its seconds", async () => {
+  const silent = createServer().listen(place.file("silent"));
+  await once(silent, "listening");
+  const started = performance.now();
+  const ran = await place.run(["run", "--tpm", `swtpm:path=${place.file("silent")}`, ...granted]);
+  expect([ran.code, ran.out, ran.err]).toEqual([
+    75,
+    "",
+    expect.stringMatching(/^internal.timeout/),
+  ]);
+  expect(performance.now() - started).toBeLessThan(60_000);
+  silent.close();
 });
