@@ -318,4 +318,27 @@ describe("sig/p256-batch, simd", () => {
       { numRuns: 25 },
     );
   });
+
+  test("a slot answers for its key alone, and no other bytes come into one", () => {
+    const { key } = ordinary(99n);
+    const other = key.slice();
+    other[63] = (other[63] ?? 0) ^ 1;
+    const isOnCurve = (bytes: Uint8Array): number => core.call("isOnCurve", 1, core.put(bytes));
+    for (const [bytes, is] of [[key, 1] as const, [other, 0] as const]) {
+      core.reset();
+      expect(isOnCurve(bytes)).toBe(is);
+      for (const take of ["enrollKey", "lendKey"] as const) {
+        const rest = take === "lendKey" ? [1, HOT] : [HOT];
+        const slot = core.call(take, P256, core.put(bytes), ...rest) >>> 0;
+        expect(slot !== 0xffffffff).toBe(is === 1);
+        expect(isOnCurve(bytes)).toBe(is);
+        if (is === 1) core.call("forgetKey", slot);
+        expect(isOnCurve(bytes)).toBe(is);
+      }
+    }
+    // While a key is taken in, its neighbours are still found to be no points.
+    const slot = core.call("enrollKey", P256, core.put(key), HOT);
+    expect(isOnCurve(other)).toBe(0);
+    core.call("forgetKey", slot);
+  });
 });
