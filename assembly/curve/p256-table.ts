@@ -4,13 +4,12 @@
  * in the form of field/p256-lanes.
  */
 import { invariant } from "../abi";
-import { copy } from "../field/limbs";
-import { fromMontgomery, invert, mul as mulModular } from "../field/montgomery";
+import { fromMontgomery } from "../field/montgomery";
 import { FIELD } from "../field/p256";
-import { LANES_BYTES, mul, setLane, SQUARE } from "../field/p256-lanes";
+import { LANES_BYTES, mul, P256Lanes, setLane, SQUARE } from "../field/p256-lanes";
 import { P256 } from "./p256";
-import { addPairs, pointOf, setJob, VECTOR_POINT_BYTES } from "./p256-tree";
-import { addPoints } from "./weierstrass";
+import { addPairs, pointOf, setJob } from "./tree";
+import { addPoints, toAffine } from "./weierstrass";
 import {
   chooseDigits,
   entriesOf,
@@ -38,9 +37,7 @@ let baseReady: bool = false;
 
 // For each row its point and its double, in projective and then in affine coordinates.
 const BASES: usize = memory.data(2 * 64 * 96, 16);
-const CHAIN: usize = memory.data(2 * 64 * 32, 16);
-const INVERSE: usize = memory.data(32, 16);
-const FACTOR: usize = memory.data(32, 16);
+const PLAIN: usize = memory.data(32, 16);
 const CURRENT: usize = memory.data(96, 16);
 const BALANCED: usize = memory.data(320, 16);
 
@@ -98,30 +95,30 @@ export function rowOf(row: u32): usize {
 /** Writes rows of odd multiples, 1 to 2^window - 1, of the points that were set. */
 export function makeRows(table: usize, rows: u32, window: u32): void {
   const entries = entriesOf(window);
-  toAffine(2 * rows);
+  toAffine(P256, base(0), 2 * rows);
   // Four rows a vector point: group's point 0 is the entry at hand, point 1 twice the first one.
   const groups = (rows + 3) >> 2;
   for (let group: u32 = 0; group < groups; ++group) {
     for (let lane: u32 = 0; lane < 4; ++lane) {
       const i = min<u32>(group * 4 + lane, rows - 1);
-      setPoint(pointOf(group, 0), lane, base(2 * i));
-      setPoint(pointOf(group, 1), lane, base(2 * i + 1));
+      setPoint(pointOf<P256Lanes>(group, 0), lane, base(2 * i));
+      setPoint(pointOf<P256Lanes>(group, 1), lane, base(2 * i + 1));
     }
-    enterForm(pointOf(group, 0));
-    enterForm(pointOf(group, 1));
+    enterForm(pointOf<P256Lanes>(group, 0));
+    enterForm(pointOf<P256Lanes>(group, 1));
   }
   for (let j: u32 = 0; j < entries; ++j) {
     if (j > 0) {
       for (let group: u32 = 0; group < groups; ++group) {
-        const p = pointOf(group, 0);
-        setJob(group, p, pointOf(group, 1), p, group);
+        const p = pointOf<P256Lanes>(group, 0);
+        setJob(group, p, pointOf<P256Lanes>(group, 1), p, group);
       }
       // Odd multiples of P below 2^11 never meet 2·P or its negative: the order of P is a large
       // prime.
-      assert(addPairs(groups));
+      assert(addPairs<P256Lanes>(groups));
     }
     for (let group: u32 = 0; group < groups; ++group) {
-      writeEntries(pointOf(group, 0), table, rows, entries, group, j);
+      writeEntries(pointOf<P256Lanes>(group, 0), table, rows, entries, group, j);
     }
   }
 }
@@ -132,32 +129,15 @@ function base(index: u32): usize {
   return BASES + <usize>index * POINT_BYTES;
 }
 
-/**
- * Divides x and y of the first `count` bases by z, with one inversion, and takes them out of
- * Montgomery's form.
- */
-function toAffine(count: u32): void {
-  copy(CHAIN, base(0) + 64, 8);
-  for (let i: u32 = 1; i < count; ++i) {
-    const at = CHAIN + ((<usize>i) << 5);
-    mulModular(FIELD, at, at - 32, base(i) + 64);
-  }
-  invert(FIELD, INVERSE, CHAIN + ((<usize>(count - 1)) << 5));
-  for (let i = count; i-- > 0;) {
-    const at = base(i);
-    if (i > 0) mulModular(FIELD, FACTOR, INVERSE, CHAIN + ((<usize>(i - 1)) << 5));
-    else copy(FACTOR, INVERSE, 8);
-    mulModular(FIELD, INVERSE, INVERSE, at + 64);
-    for (let coordinate: usize = 0; coordinate < 64; coordinate += 32) {
-      mulModular(FIELD, at + coordinate, at + coordinate, FACTOR);
-      fromMontgomery(FIELD, at + coordinate, at + coordinate);
-    }
-  }
+/** Writes affine coordinates into a lane, plain. */
+function setPoint(point: usize, lane: u32, affine: usize): void {
+  setPlain(point, lane, affine);
+  setPlain(point + LANES_BYTES, lane, affine + 32);
 }
 
-function setPoint(point: usize, lane: u32, affine: usize): void {
-  setLane(point, lane, affine);
-  setLane(point + LANES_BYTES, lane, affine + 32);
+function setPlain(out: usize, lane: u32, a: usize): void {
+  fromMontgomery(FIELD, PLAIN, a);
+  setLane(out, lane, PLAIN);
 }
 
 function enterForm(point: usize): void {

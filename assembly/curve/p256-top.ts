@@ -1,5 +1,5 @@
 /**
- * The upper levels of small trees (p256-tree), where so few additions are left that an inversion
+ * The upper levels of small trees (curve/tree), where so few additions are left that an inversion
  * shared by them costs more than it saves: projective coordinates, x = X/Z and y = Y/Z, without any
  * inversion. An addition (H. Cohen, A. Miyaji, T. Ono, Efficient elliptic curve exponentiation
  * using mixed coordinates, Asiacrypt 1998, §2.2) takes 14 multiplications of vectors, in the first of
@@ -14,15 +14,17 @@ import {
   mulDifferenceSub,
   mulSub,
   ONE,
+  P256Lanes,
   sqr,
   sqrSub,
   sub,
   turnOne,
   turnTwo,
 } from "../field/p256-lanes";
+import { pointOf as treePoint, sumGroups } from "./tree";
 
 /** Additions of one level up to which this form is the faster one (measured). */
-export const JOBS_TOP_MAX: u32 = 8;
+const JOBS_MAX: u32 = 8;
 /** Points of a group, and groups, when a level has no more additions than that. */
 const POINTS_MAX: u32 = 17;
 const GROUPS_MAX: u32 = 8;
@@ -42,23 +44,17 @@ const X1: usize = memory.data(160, 16);
 const A: usize = memory.data(160, 16);
 const S: usize = memory.data(160, 16);
 
+/** Whether the sums are in projective form. */
+let onTop: bool = false;
+
 // @ts-ignore: decorator
 @inline
 function pointOf(group: u32, index: u32): usize {
   return POINTS + <usize>((group * POINTS_MAX + index) * POINT_BYTES);
 }
 
-/** Addresses of X and Z of a group's sum. */
-export function topX(group: u32): usize {
-  return pointOf(group, 0);
-}
-
-export function topZ(group: u32): usize {
-  return pointOf(group, 0) + Z;
-}
-
 /** Takes an affine vector point (x then y) in. */
-export function setTop(group: u32, index: u32, affine: usize): void {
+function setTop(group: u32, index: u32, affine: usize): void {
   invariant(group < GROUPS_MAX && index < POINTS_MAX);
   const point = pointOf(group, index);
   memory.copy(point, affine, 2 * LANES_BYTES);
@@ -103,8 +99,31 @@ function addTop(out: usize, p: usize, q: usize): void {
   mul(out + Z, V3, W);
 }
 
+/**
+ * Adds up the first `points` vector points of each group of the tree. The sums are then at `xOf` and
+ * `zOf`; a lane that met an exceptional case is marked there, or has Z = 0.
+ */
+export function sumWhole(groups: u32, points: u32): void {
+  const left = sumGroups<P256Lanes>(groups, points, JOBS_MAX);
+  onTop = left > 1;
+  if (!onTop) return;
+  for (let group: u32 = 0; group < groups; ++group) {
+    for (let i: u32 = 0; i < left; ++i) setTop(group, i, treePoint<P256Lanes>(group, i));
+  }
+  sumTops(groups, left);
+}
+
+/** The sum of a group, x = X/Z. */
+export function xOf(group: u32): usize {
+  return onTop ? pointOf(group, 0) : treePoint<P256Lanes>(group, 0);
+}
+
+export function zOf(group: u32): usize {
+  return onTop ? pointOf(group, 0) + Z : ONE;
+}
+
 /** Adds up the first `points` points of each group into its point 0. */
-export function sumTops(groups: u32, points: u32): void {
+function sumTops(groups: u32, points: u32): void {
   for (let left = points; left > 1; left = (left + 1) >> 1) {
     const pairs = left >> 1;
     for (let group: u32 = 0; group < groups; ++group) {

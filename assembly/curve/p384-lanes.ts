@@ -1,6 +1,6 @@
 /**
  * Sums of a few points of P-384 in four lanes, in projective coordinates, x = X/Z and y = Y/Z
- * (Cohen, Miyaji and Ono, Asiacrypt 1998, §2.2): the end of what p384-tree begins, 11
+ * (Cohen, Miyaji and Ono, Asiacrypt 1998, §2.2): the end of what curve/tree begins, 11
  * multiplications of vectors a point. Where an addition is exceptional (P = Q, P = -Q, or infinity)
  * Z becomes zero and stays zero.
  */

@@ -5,16 +5,18 @@
  */
 import { invariant } from "../abi";
 import { copy } from "../field/limbs";
-import { add as addModular, invert, mul as mulModular } from "../field/montgomery";
+import { add as addModular } from "../field/montgomery";
 import { FIELD } from "../field/p384";
-import { setLane, WIDE_BYTES } from "../field/p384-lanes";
+import { P384Lanes, setLane, WIDE_BYTES } from "../field/p384-lanes";
 import { P384 } from "./p384";
-import { addWidePairs, setWideJob, widePointOf, WIDE_POINT_BYTES } from "./p384-tree";
-import { addPoints } from "./weierstrass";
+import { addPairs, pointOf, setJob } from "./tree";
+import { addPoints, toAffine } from "./weierstrass";
 import { chooseDigits, entriesOf, gatherLanes, negateLanes, windowsOf } from "./windows";
 
 export const WIDE_ENTRY_BYTES: u32 = 128;
 const POINT_BYTES: usize = 144;
+/** Of four points in lanes. */
+const POINT_LANES_BYTES: u32 = 2 * WIDE_BYTES;
 const WINDOWS_MAX: u32 = 128;
 
 /** Bits of a window of the base point's table, of 2.5 MB. */
@@ -24,10 +26,8 @@ let baseReady: bool = false;
 
 // For each window 2^(w·i)·P and its double, in projective and then in affine coordinates.
 const BASES: usize = memory.data(2 * 128 * 144, 16);
-const CHAIN: usize = memory.data(2 * 128 * 48, 16);
 const CURRENT: usize = memory.data(144, 16);
-const INVERSE: usize = memory.data(48, 16);
-const FACTOR: usize = memory.data(48, 16);
+const SHIFTED: usize = memory.data(48, 16);
 
 /** Windows of a scalar. */
 export function wideWindows(window: u32): u32 {
@@ -57,13 +57,13 @@ function base(index: u32): usize {
 // @ts-ignore: decorator
 @inline
 function current(group: u32): usize {
-  return widePointOf(0, 0) + <usize>(2 * group * WIDE_POINT_BYTES);
+  return pointOf<P384Lanes>(0, 0) + <usize>(2 * group * POINT_LANES_BYTES);
 }
 
 // @ts-ignore: decorator
 @inline
 function twice(group: u32): usize {
-  return current(group) + WIDE_POINT_BYTES;
+  return current(group) + POINT_LANES_BYTES;
 }
 
 /** Fills a table of `wideTableBytes(window)` bytes for a point (projective, as in weierstrass). */
@@ -78,7 +78,7 @@ export function makeWideTable(table: usize, window: u32, point: usize): void {
     memory.copy(base(2 * i + 1), CURRENT, POINT_BYTES);
     for (let j: u32 = 1; j < window; ++j) addPoints(P384, CURRENT, CURRENT, CURRENT);
   }
-  toAffine(2 * windows);
+  toAffine(P384, base(0), 2 * windows);
   const groups = (windows + 3) >> 2;
   for (let group: u32 = 0; group < groups; ++group) {
     for (let lane: u32 = 0; lane < 4; ++lane) {
@@ -90,32 +90,14 @@ export function makeWideTable(table: usize, window: u32, point: usize): void {
   for (let j: u32 = 0; j < entries; ++j) {
     if (j > 0) {
       for (let group: u32 = 0; group < groups; ++group) {
-        setWideJob(group, current(group), twice(group), current(group), 0);
+        setJob(group, current(group), twice(group), current(group), 0);
       }
       // Small odd multiples of P never meet 2·P or its negative: the order of P is a large prime.
-      assert(addWidePairs(groups));
+      assert(addPairs<P384Lanes>(groups));
     }
     for (let i: u32 = 0; i < windows; ++i) {
       writeEntry(table + <usize>((i * entries + j) * WIDE_ENTRY_BYTES), current(i >> 2), i & 3);
     }
-  }
-}
-
-/** Divides x and y of the first `count` bases by z, with one inversion. */
-function toAffine(count: u32): void {
-  copy(CHAIN, base(0) + 96, 12);
-  for (let i: u32 = 1; i < count; ++i) {
-    const at = CHAIN + <usize>i * 48;
-    mulModular(FIELD, at, at - 48, base(i) + 96);
-  }
-  invert(FIELD, INVERSE, CHAIN + <usize>(count - 1) * 48);
-  for (let i = count; i-- > 0;) {
-    const at = base(i);
-    if (i > 0) mulModular(FIELD, FACTOR, INVERSE, CHAIN + <usize>(i - 1) * 48);
-    else copy(FACTOR, INVERSE, 12);
-    mulModular(FIELD, INVERSE, INVERSE, at + 96);
-    mulModular(FIELD, at, at, FACTOR);
-    mulModular(FIELD, at + 48, at + 48, FACTOR);
   }
 }
 
@@ -127,9 +109,9 @@ function setPoint(point: usize, lane: u32, affine: usize): void {
 
 /** Writes x·2^384 into a lane as x·2^390: the form of the lanes. */
 function setForm(out: usize, lane: u32, a: usize): void {
-  copy(FACTOR, a, 12);
-  for (let i = 0; i < 6; ++i) addModular(FIELD, FACTOR, FACTOR, FACTOR);
-  setLane(out, lane, FACTOR);
+  copy(SHIFTED, a, 12);
+  for (let i = 0; i < 6; ++i) addModular(FIELD, SHIFTED, SHIFTED, SHIFTED);
+  setLane(out, lane, SHIFTED);
 }
 
 function writeEntry(entry: usize, point: usize, lane: u32): void {

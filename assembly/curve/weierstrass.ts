@@ -9,7 +9,7 @@
  */
 import { invariant } from "../abi";
 import { clear, compare, copy, fromBigEndian, isZero, limb } from "../field/limbs";
-import { add, Modulus, mul, prepare, sub, toMontgomery } from "../field/montgomery";
+import { add, invert, Modulus, mul, prepare, sub, toMontgomery } from "../field/montgomery";
 
 /** A curve: its field, the order of its base point, b, and 0 to 15 times the base point. */
 @unmanaged
@@ -163,6 +163,35 @@ export function addPoints(curve: Weierstrass, out: usize, p: usize, q: usize): v
   copy(out, X3, f.limbs);
   copy(out + size, Y3, f.limbs);
   copy(out + 2 * size, Z3, f.limbs);
+}
+
+const AFFINE_MAX: u32 = 256;
+const CHAIN: usize = memory.data(256 * 48, 16);
+const INVERSE: usize = memory.data(48, 16);
+const FACTOR: usize = memory.data(48, 16);
+
+/**
+ * Divides x and y of `count` points, one behind another and none of them infinity, by z, with one
+ * inversion.
+ */
+export function toAffine(curve: Weierstrass, points: usize, count: u32): void {
+  invariant(count <= AFFINE_MAX);
+  const f = curve.field;
+  const size = <usize>f.limbs << 2;
+  for (let i: usize = 0; i < <usize>count; ++i) {
+    const z = points + (3 * i + 2) * size;
+    if (i == 0) copy(CHAIN, z, f.limbs);
+    else mul(f, CHAIN + i * size, CHAIN + (i - 1) * size, z);
+  }
+  invert(f, INVERSE, CHAIN + <usize>(count - 1) * size);
+  for (let i = <usize>count; i-- > 0;) {
+    const x = points + 3 * i * size;
+    if (i == 0) copy(FACTOR, INVERSE, f.limbs);
+    else mul(f, FACTOR, INVERSE, CHAIN + (i - 1) * size);
+    mul(f, INVERSE, INVERSE, x + 2 * size);
+    mul(f, x, x, FACTOR);
+    mul(f, x + size, x + size, FACTOR);
+  }
 }
 
 /** table[i] = i·P for 0 <= i < 16; P may lie where the table begins. */

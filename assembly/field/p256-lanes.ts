@@ -6,7 +6,7 @@
  * Numbers are held loosely, as any of x + k·p with a small k, positive or negative, in Montgomery's
  * form with R = 2^260; `toLimbs` makes them plain again.
  */
-import { fill, toLimbs as toLimbsModulo, turnOne, turnTwo } from "./lanes";
+import { add, choose, copyLanes, fill, sub, toLimbs as toLimbsModulo, turnOne, turnTwo } from "./lanes";
 import { clear, isZero as isZeroNumber, setLimb } from "./limbs";
 import { add as addModular } from "./montgomery";
 import { FIELD, PRIME } from "./p256";
@@ -124,4 +124,58 @@ export function invertLanes(out: usize, a: usize): bool {
   mul(TURNED, TURNED, CUBE);
   mul(out, OTHERS, TURNED);
   return true;
+}
+
+/** The field as curve/tree wants it: the operations above, as methods. */
+@unmanaged
+@final
+export class P256Lanes {
+  /** Bytes of four numbers. */
+  @inline get bytes(): usize {
+    return 160;
+  }
+
+  @inline get one(): usize {
+    return ONE;
+  }
+
+  @inline copy(out: usize, a: usize): void {
+    copyLanes(out, a);
+  }
+
+  @inline add(out: usize, a: usize, b: usize): void {
+    add(out, a, b);
+  }
+
+  @inline sub(out: usize, a: usize, b: usize): void {
+    sub(out, a, b);
+  }
+
+  @inline mul(out: usize, a: usize, b: usize): void {
+    mul(out, a, b);
+  }
+
+  @inline mulDifference(out: usize, a: usize, b: usize, c: usize): void {
+    mulDifference(out, a, b, c);
+  }
+
+  @inline mulDifferenceSub(out: usize, a: usize, b: usize, c: usize, d: usize): void {
+    mulDifferenceSub(out, a, b, c, d);
+  }
+
+  @inline sqrSub(out: usize, a: usize, c: usize): void {
+    sqrSub(out, a, c);
+  }
+
+  @inline choose(out: usize, chosen: usize, lanes: u32): void {
+    choose(out, chosen, lanes);
+  }
+
+  @inline isZero(a: usize, lane: u32): bool {
+    return isZero(a, lane);
+  }
+
+  @inline invert(out: usize, a: usize): bool {
+    return invertLanes(out, a);
+  }
 }

@@ -180,3 +180,60 @@ function toPlain(a: usize, lane: u32): void {
   while (top < 0) top += <i32>addLimbs(PLAIN, PLAIN, PRIME, 12);
   while (top > 0 || compare(PLAIN, PRIME, 12) >= 0) top -= <i32>subLimbs(PLAIN, PLAIN, PRIME, 12);
 }
+
+/** The field as curve/tree wants it: the operations above, as methods. */
+@unmanaged
+@final
+export class P384Lanes {
+  /** Bytes of four numbers. */
+  @inline get bytes(): usize {
+    return 240;
+  }
+
+  @inline get one(): usize {
+    return ONE;
+  }
+
+  @inline copy(out: usize, a: usize): void {
+    copyWide(out, a);
+  }
+
+  @inline add(out: usize, a: usize, b: usize): void {
+    add(out, a, b);
+  }
+
+  @inline sub(out: usize, a: usize, b: usize): void {
+    sub(out, a, b);
+  }
+
+  @inline mul(out: usize, a: usize, b: usize): void {
+    mul(out, a, b);
+  }
+
+  /** A kernel with the difference in it is no faster: the code of one product fills the cache. */
+  @inline mulDifference(out: usize, a: usize, b: usize, c: usize): void {
+    sub(OTHERS, b, c);
+    mul(out, OTHERS, a);
+  }
+
+  @inline mulDifferenceSub(out: usize, a: usize, b: usize, c: usize, d: usize): void {
+    sub(OTHERS, b, c);
+    mulSub(out, OTHERS, a, d);
+  }
+
+  @inline sqrSub(out: usize, a: usize, c: usize): void {
+    mulSub(out, a, a, c);
+  }
+
+  @inline choose(out: usize, chosen: usize, lanes: u32): void {
+    choose(out, chosen, lanes);
+  }
+
+  @inline isZero(a: usize, lane: u32): bool {
+    return isZero(a, lane);
+  }
+
+  @inline invert(out: usize, a: usize): bool {
+    return invertLanes(out, a);
+  }
+}

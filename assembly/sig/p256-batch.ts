@@ -20,21 +20,14 @@ import {
   setRow,
   windowsOf,
 } from "../curve/p256-table";
-import {
-  clearMarks,
-  GROUPS_MAX,
-  marksOf,
-  pointOf,
-  sumGroups,
-  xOf,
-  zOf,
-} from "../curve/p256-tree";
-import { sumAcross } from "../curve/p256-top";
+import { sumAcross, sumWhole, xOf, zOf } from "../curve/p256-top";
+import { clearMarks, GROUPS_MAX, marksOf, pointOf } from "../curve/tree";
 import { readPoint } from "../curve/weierstrass";
 import { touchEntries } from "../field/lanes";
 import {
   isZero as isZeroLane,
   mul as mulLanes,
+  P256Lanes,
   setLane,
   SQUARE,
   sub,
@@ -137,10 +130,10 @@ function sumUnseen(): void {
     gatherGroup(group, BASE_ENTRIES);
     const from = ENTRIES + ((<usize>BASE_ENTRIES) << 2);
     const windows = windowsOf(UNSEEN_WINDOW);
-    const point = pointOf(group, BASE_ENTRIES);
+    const point = pointOf<P256Lanes>(group, BASE_ENTRIES);
     multiplyLanes(point, from, ENTRIES_MAX * 4, windows);
   }
-  sumGroups(groups, BASE_ENTRIES + 1);
+  sumWhole(groups, BASE_ENTRIES + 1);
   compareGroups(groups);
 }
 
@@ -157,7 +150,7 @@ function sumTogether(window: u32): void {
     }
     gatherGroup(group, points);
   }
-  sumGroups(groups, points);
+  sumWhole(groups, points);
   compareGroups(groups);
 }
 
@@ -166,7 +159,7 @@ function gatherGroup(group: u32, points: u32): void {
   for (let i: u32 = 0; i < points; ++i) {
     const at = ENTRIES + ((<usize>i) << 2);
     gather(
-      pointOf(group, i),
+      pointOf<P256Lanes>(group, i),
       load<u32>(at),
       load<u32>(at, 84 * 4),
       load<u32>(at, 2 * 84 * 4),
@@ -191,10 +184,10 @@ function sumApart(window: u32): void {
     slots = points >> 2;
     for (let i: u32 = 0; i < slots; ++i) {
       const at = ENTRIES + ((<usize>i) << 4);
-      gather(pointOf(group, i), load<u32>(at), load<u32>(at, 4), load<u32>(at, 8), load<u32>(at, 12));
+      gather(pointOf<P256Lanes>(group, i), load<u32>(at), load<u32>(at, 4), load<u32>(at, 8), load<u32>(at, 12));
     }
   }
-  sumGroups(live, slots);
+  sumWhole(live, slots);
   for (let group: u32 = 0; group < live; ++group) sumAcross(group);
   for (let group: u32 = 0; group < live; ++group) compareX(group, group, 1);
 }

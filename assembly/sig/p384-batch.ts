@@ -20,8 +20,9 @@ import {
   wideEntries,
   wideWindows,
 } from "../curve/p384-table";
-import { sumWideGroups, wideMarksOf, widePointOf } from "../curve/p384-tree";
+import { clearMarks, marksOf, pointOf, sumGroups } from "../curve/tree";
 import { touchEntries } from "../field/lanes";
+import { P384Lanes } from "../field/p384-lanes";
 import {
   fillUp,
   invertAll,
@@ -40,6 +41,8 @@ export const WIDE_BATCH_MAX: u32 = 32;
 /** Entries of one signature: 39 windows of the base point and 128 of a key, and some to fill up. */
 const ENTRIES_MAX: u32 = 176;
 const ENTRIES: usize = memory.data(4 * 176 * 4, 16);
+/** Additions of one level up to which projective coordinates are the faster ones (measured). */
+const JOBS_TOP_MAX: u32 = 6;
 const BASE_ENTRIES: u32 = 1 << (BASE_WINDOW - 1);
 let live: u32 = 0;
 
@@ -50,6 +53,7 @@ export function verifyWideItems(items: u32, window: u32): void {
   if (live == 0) return;
   wideBaseTable(); // made before the points are laid out, as making it uses their room
   invertAll(P384);
+  clearMarks();
   if (live < 4) sumApart(window);
   else sumTogether(window);
 }
@@ -77,7 +81,7 @@ function sumTogether(window: u32): void {
     for (let i: u32 = 0; i < points; ++i) {
       const at = ENTRIES + (<usize>i << 2);
       gatherWide(
-        widePointOf(group, i),
+        pointOf<P384Lanes>(group, i),
         load<u32>(at),
         load<u32>(at, 176 * 4),
         load<u32>(at, 2 * 176 * 4),
@@ -85,15 +89,15 @@ function sumTogether(window: u32): void {
       );
     }
   }
-  const left = sumWideGroups(groups, points);
+  const left = sumGroups<P384Lanes>(groups, points, JOBS_TOP_MAX);
   for (let group: u32 = 0; group < groups; ++group) {
-    sumWide(widePointOf(group, 0), left);
+    sumWide(pointOf<P384Lanes>(group, 0), left);
     for (let lane: u32 = 0; lane < 4; ++lane) {
       setExpected(lane, scalarR(liveItem(group * 4 + lane)));
     }
     compareExpected();
     const members = min<u32>(live - group * 4, 4);
-    const marks = wideMarksOf(group);
+    const marks = marksOf(group);
     for (let lane: u32 = 0; lane < members; ++lane) {
       settleLane(liveItem(group * 4 + lane), lane, ((marks >> lane) & 1) != 0);
     }
@@ -111,7 +115,7 @@ function sumApart(window: u32): void {
     for (let i: u32 = 0; i < slots; ++i) {
       const at = ENTRIES + (<usize>i << 4);
       gatherWide(
-        widePointOf(group, i),
+        pointOf<P384Lanes>(group, i),
         load<u32>(at),
         load<u32>(at, 4),
         load<u32>(at, 8),
@@ -119,14 +123,14 @@ function sumApart(window: u32): void {
       );
     }
   }
-  const left = sumWideGroups(live, slots);
+  const left = sumGroups<P384Lanes>(live, slots, JOBS_TOP_MAX);
   for (let group: u32 = 0; group < live; ++group) {
-    sumWide(widePointOf(group, 0), left);
+    sumWide(pointOf<P384Lanes>(group, 0), left);
     sumWideAcross();
     for (let lane: u32 = 0; lane < 4; ++lane) setExpected(lane, scalarR(liveItem(group)));
     compareExpected();
     // A signature that is alone in its group is worth nothing with any of its lanes marked.
-    settleLane(liveItem(group), 0, wideMarksOf(group) != 0);
+    settleLane(liveItem(group), 0, marksOf(group) != 0);
   }
 }
 
