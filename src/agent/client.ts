@@ -47,8 +47,15 @@ async function ask(path: string, question: Question): Promise<Uint8Array | null>
   return answer;
 }
 
-/** Null where nobody listens. */
-export function connect(path: string): Promise<Socket | null> {
+/** sockaddr_un.sun_path holds 108 bytes with the terminating zero: unix(7). */
+const PATH_BYTES_MAX = 107;
+
+/** Whether a socket may have this address. */
+export const fitsSocket = (path: string): boolean => Buffer.byteLength(path) <= PATH_BYTES_MAX;
+
+/** Null where nobody listens, or can. */
+export async function connect(path: string): Promise<Socket | null> {
+  if (!fitsSocket(path)) return null;
   return new Promise((done, fail) => {
     const socket = createConnection(path);
     socket.once("connect", () => {

@@ -10,7 +10,7 @@ import { PortcullisError } from "../errors.ts";
 import { LIMITS } from "../limits.ts";
 import { auditPath, merkleRoot } from "../wire/merkle.ts";
 import type { Agent } from "./agent.ts";
-import { connect } from "./client.ts";
+import { connect, fitsSocket } from "./client.ts";
 import {
   decodeQuestion,
   encodeQuestion,
@@ -63,8 +63,17 @@ export class AgentServer implements AsyncDisposable {
     this.#server.maxConnections = CONNECTIONS_MAX;
   }
 
-  /** @throws PortcullisError `agent.running` where another agent listens there. */
+  /**
+   * @throws PortcullisError `agent.running` where another agent listens there, `agent.path` where a
+   *   socket cannot have this address.
+   */
   static async listen(options: AgentServerOptions): Promise<AgentServer> {
+    if (!fitsSocket(options.socket)) {
+      const message =
+        `An agent cannot listen at ${options.socket}: a socket's path has 107 bytes at most. ` +
+        "Move the home to a shorter path.";
+      throw new PortcullisError("agent.path", message);
+    }
     const other = await connect(options.socket);
     other?.destroy();
     if (other !== null) {

@@ -15,6 +15,7 @@ export class UsageError extends PortcullisError {
 const USAGE = [
   "usage",
   "agent.running",
+  "agent.path",
   "domain.input",
   "domain.missing",
   "domain.exists",

@@ -134,3 +134,15 @@ test("no agent: nothing is asked; the socket of one that died is taken over", as
   await quoteFor(6);
   expect(failures).toEqual([]);
 });
+
+test("where no socket can be, no agent is asked, and none starts without a word", async () => {
+  const path = join(folder, "long".repeat(30), "agent.sock");
+  expect(await connect(path)).toBeNull();
+  expect(await askQuote(path, questionOf(1))).toBeNull();
+  const started = AgentServer.listen({
+    socket: path,
+    open: () => openAgent({ tpm: tpms.machine.uri, akFile }),
+    onFailure: (error) => failures.push(error),
+  });
+  await expect(started).rejects.toThrow(/107 bytes at most/);
+});
