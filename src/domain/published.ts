@@ -64,11 +64,16 @@ export class PublishedDomain {
     return this.current();
   }
 
-  /** Every credential that was issued here. A file of one is never changed, so each is read once. */
-  async nodes(): Promise<RegisteredNode[]> {
+  /**
+   * Credentials that were issued here: at most so many, of status index `from` or more, ascending. A
+   * file of one is never changed, so each is read once.
+   */
+  async nodes(from: number, count: number): Promise<RegisteredNode[]> {
     const { domain } = await this.#load();
     const nodes: RegisteredNode[] = [];
     for (const index of await numbersIn(this.#layout.nodes, ISSUED_EXTENSION.nodes)) {
+      if (index < from) continue;
+      if (nodes.length >= count) break;
       const claims = this.#credentials.get(index) ?? (await this.#readCredential(index));
       if (claims === null) continue;
       nodes.push({ claims, revoked: isRevoked(domain.status.list, "nodes", index) });

@@ -8,5 +8,6 @@ export interface Governance {
   current(): Promise<Published>;
   /** Publishes a new snapshot with the governance keys at hand. Throws where they are too few. */
   change(change: GovernanceChange): Promise<Published>;
-  nodes(): Promise<readonly RegisteredNode[]>;
+  /** At most so many, of status index `from` or more, ascending. */
+  nodes(from: number, count: number): Promise<readonly RegisteredNode[]>;
 }

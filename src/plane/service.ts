@@ -7,7 +7,7 @@ import { encode } from "../wire/cbor.ts";
 import { encodeRemote } from "../wire/remote.ts";
 import { type EnrollmentParts, Enrollments } from "./enrollment.ts";
 import { PlaneError } from "./error.ts";
-import type { GovernanceChange, Published } from "./governance.ts";
+import type { GovernanceChange, Published, RegisteredNode } from "./governance.ts";
 import type { Observations } from "./observations.ts";
 import type { Plane } from "./plane.ts";
 import { type TokenRecord, type TokenSource, verifyToken } from "./tokens.ts";
@@ -43,6 +43,15 @@ export interface NodeView {
   readonly session: readonly [number, number];
   /** Of the last evidence that names it; a denial may be anyone's doing. */
   readonly last: { readonly time: number; readonly code: string | null } | null;
+}
+
+/** Nodes that are shown at once: all of a large fleet would keep everyone else waiting. */
+export const NODES_PER_PAGE = 100;
+
+export interface NodePage {
+  readonly nodes: readonly NodeView[];
+  /** Where the next page begins; null after the last. */
+  readonly next: number | null;
 }
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
@@ -106,23 +115,27 @@ export class PlaneService {
     return viewOf(await plane.governance.current(), plane.now());
   }
 
-  async nodes(): Promise<NodeView[]> {
-    const nodes = await this.#parts.plane.governance.nodes();
-    return nodes.map(({ claims, revoked }) => {
-      const ueid = hex(claims.ueid);
-      const last = this.observations.lastOf(ueid);
-      const { resetCount, restartCount } = last?.counters ?? claims.counters;
-      return {
-        ueid,
-        akName: hex(claims.name),
-        labels: claims.labels,
-        expires: claims.exp,
-        statusIndex: claims.statusIndex,
-        revoked,
-        session: [resetCount, restartCount],
-        last: last && { time: last.time, code: last.code },
-      };
-    });
+  /** Those of status index `from` or more. */
+  async nodes(from: number): Promise<NodePage> {
+    const nodes = await this.#parts.plane.governance.nodes(from, NODES_PER_PAGE + 1);
+    const next = nodes[NODES_PER_PAGE]?.claims.statusIndex ?? null;
+    return { nodes: nodes.slice(0, NODES_PER_PAGE).map((node) => this.#nodeView(node)), next };
+  }
+
+  #nodeView({ claims, revoked }: RegisteredNode): NodeView {
+    const ueid = hex(claims.ueid);
+    const last = this.observations.lastOf(ueid);
+    const { resetCount, restartCount } = last?.counters ?? claims.counters;
+    return {
+      ueid,
+      akName: hex(claims.name),
+      labels: claims.labels,
+      expires: claims.exp,
+      statusIndex: claims.statusIndex,
+      revoked,
+      session: [resetCount, restartCount],
+      last: last && { time: last.time, code: last.code },
+    };
   }
 }
 

@@ -8,6 +8,7 @@ import {
   json,
   NO_QUERY,
   NODES,
+  NODES_QUERY,
   RENEW_BODY,
   REVOKE_BODY,
   STATE,
@@ -22,10 +23,15 @@ export function addOperatorRoutes(server: FastifyInstance, service: PlaneService
     schema: { ...base, summary: "Snapshot and freeze", response: json("now", STATE) },
     handler: () => service.state(),
   });
-  server.get("/v1/nodes", {
+  server.get<{ Querystring: { from?: string } }>("/v1/nodes", {
     config: { access: "view" },
-    schema: { ...base, summary: "Enrolled nodes", response: json("all", NODES) },
-    handler: async () => ({ nodes: await service.nodes() }),
+    schema: {
+      ...base,
+      querystring: NODES_QUERY,
+      summary: "Enrolled nodes, a page at a time",
+      response: json("a page", NODES),
+    },
+    handler: (request) => service.nodes(Number(request.query.from ?? 0)),
   });
   server.get("/v1/decisions", {
     config: { access: "view" },

@@ -59,7 +59,12 @@ export const DECISIONS = object({
   },
 });
 
+export const NODES_QUERY = {
+  ...object({ from: text("^(0|[1-9][0-9]{0,14})$", "the `next` of the page before") }),
+  required: [],
+};
 export const NODES = object({
+  next: nullable(integer("where the next page begins; null after the last")),
   nodes: {
     type: "array",
     items: object({

@@ -2,6 +2,7 @@
 import type { FastifyInstance } from "fastify";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { NODES_PER_PAGE } from "../../src/plane/service.ts";
 import { makeServer } from "../../src/server/index.ts";
 import { FLAGS } from "../support/browser.ts";
 import { NOW } from "../support/domain.ts";
@@ -69,6 +70,26 @@ test("decisions come by themselves", async () => {
   expect(await page.locator("#legend").innerText()).toMatch(/window: 1/);
   const { SCREENSHOT } = process.env;
   if (SCREENSHOT !== undefined) await page.screenshot({ path: SCREENSHOT, fullPage: true });
+});
+
+test("more nodes than a page shows are shown a page at a time", async () => {
+  const { world } = made;
+  const more = page.locator("#more");
+  expect(await more.isHidden()).toBe(true);
+  made.nodes = Array.from({ length: NODES_PER_PAGE + 2 }, (_, statusIndex) => ({
+    claims: world.node({ statusIndex, labels: [`place-${statusIndex}`] }),
+    revoked: false,
+  }));
+  await page.reload();
+  await more.waitFor();
+  expect(await page.locator("#nodes tr").count()).toBe(NODES_PER_PAGE);
+  await more.click();
+  await page.getByText(`place-${NODES_PER_PAGE + 1}`).waitFor();
+  expect(await page.locator("#nodes tr").count()).toBe(2);
+  expect(await more.innerText()).toBe("First nodes");
+  await more.click();
+  await page.getByText("place-0", { exact: true }).waitFor();
+  expect(await page.locator("#nodes tr").count()).toBe(NODES_PER_PAGE);
 });
 
 test("every table and control has its name, and one heading stands above all", async () => {

@@ -12,6 +12,7 @@ import {
   type PlaneParts,
   PlaneService,
   type Published,
+  type RegisteredNode,
   type Role,
   type TokenRecord,
 } from "../../src/plane/index.ts";
@@ -31,6 +32,8 @@ export interface PlaneWorld {
   readonly changes: GovernanceChange[];
   /** What the plane publishes; a test may exchange it. */
   published: Published;
+  /** The nodes that are enrolled, each at its status index. */
+  nodes: RegisteredNode[];
   /** Evidence over a nonce, a fresh one by default. */
   evidence(overrides?: CaseOverrides, nonce?: Uint8Array): Promise<Uint8Array>;
   token(role: Role): string;
@@ -85,7 +88,7 @@ export async function makePlaneWorld(change: Partial<PlaneParts> = {}): Promise<
         changes.push(asked);
         return made.published;
       },
-      nodes: async () => [{ claims: world.node(), revoked: false }],
+      nodes: async (from, count) => made.nodes.slice(from, from + count),
     },
     signer: world.signers.plane[0],
     coreDigest: core.wasmDigest ?? new Uint8Array(32),
@@ -103,6 +106,7 @@ export async function makePlaneWorld(change: Partial<PlaneParts> = {}): Promise<
     service,
     changes,
     published: await publishedOf(world, base),
+    nodes: [{ claims: world.node(), revoked: false }],
     evidence: async (overrides = {}, nonce = plane.nonce()) => {
       const evidence = { planeNonce: nonce, ...overrides.evidence };
       return (await world.build({ ...base, ...overrides, evidence })).evidenceBytes;

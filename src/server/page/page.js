@@ -5,6 +5,8 @@ const SVG = "http://www.w3.org/2000/svg";
 const MINUTES = 60;
 const SHOWN = 50;
 const REFRESH_MS = 5_000;
+/** With every decision, but no oftener: a busy plane has better to do. */
+const EAGER_MS = 1_000;
 const RETRY_MS = 2_000;
 /** Distinct in hue and in lightness; the legend names each. */
 const COLORS = [
@@ -21,6 +23,10 @@ const KEY = "portcullis-token";
 
 let token = sessionStorage.getItem(KEY);
 let decisions = [];
+/** Status index of the first node shown, and where the next page begins. */
+let from = 0;
+let following = 0;
+let refreshed = 0;
 /** Minute to denials by family. */
 let minutes = new Map();
 
@@ -131,7 +137,7 @@ function drawing(box) {
 }
 
 function showChart() {
-  const last = Math.floor(Date.now() / 60_000);
+  const last = Math.floor(performance.now() / 60_000);
   for (const minute of minutes.keys()) if (minute <= last - MINUTES) minutes.delete(minute);
   const totals = new Map();
   for (const counts of minutes.values()) {
@@ -169,11 +175,21 @@ function showChart() {
 }
 
 async function refresh() {
-  const [state, nodes] = await Promise.all(
-    ["/v1/state", "/v1/nodes"].map(async (path) => (await get(path)).json()),
+  refreshed = performance.now();
+  const [state, { nodes, next }] = await Promise.all(
+    ["/v1/state", `/v1/nodes?from=${from}`].map(async (path) => (await get(path)).json()),
   );
   showState(state);
-  showNodes(nodes.nodes);
+  showNodes(nodes);
+  following = next ?? 0;
+  byId("more").hidden = from === 0 && next === null;
+  byId("more").textContent = next === null ? "First nodes" : "Next nodes";
+}
+
+function tellOf(promise) {
+  promise.catch((error) => {
+    byId("notice").textContent = error.message;
+  });
 }
 
 async function readAll() {
@@ -212,7 +228,7 @@ async function follow() {
       const data = /^data: (.*)$/m.exec(event)?.[1];
       if (data !== undefined) take(JSON.parse(data));
     }
-    await refresh();
+    if (performance.now() - refreshed >= EAGER_MS) await refresh();
   }
 }
 
@@ -247,10 +263,12 @@ byId("enter").addEventListener("submit", (event) => {
   show();
 });
 byId("leave").addEventListener("click", () => leave("The token is forgotten."));
+byId("more").addEventListener("click", () => {
+  from = following;
+  tellOf(refresh());
+});
 setInterval(() => {
   if (token === null || byId("view").hidden) return;
-  refresh().catch((error) => {
-    byId("notice").textContent = error.message;
-  });
+  tellOf(refresh());
 }, REFRESH_MS);
 if (token !== null) show();

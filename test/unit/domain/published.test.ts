@@ -73,8 +73,11 @@ describe("what is published", () => {
     for (let i = 0; i < 3; i++) await reserveIndex(layout, "nodes");
     const file = await keep(0);
     await keep(2);
-    const shown = async () =>
-      (await published.nodes()).map(({ claims, revoked }) => [claims.statusIndex, revoked]);
+    const shown = async (from = 0, count = 10) =>
+      (await published.nodes(from, count)).map(({ claims, revoked }) => [
+        claims.statusIndex,
+        revoked,
+      ]);
     expect(await shown()).toEqual([
       [0, false],
       [2, false],
@@ -89,7 +92,10 @@ describe("what is published", () => {
       [1, false],
       [2, true],
     ]);
-    await expect(new PublishedDomain(home, []).nodes()).rejects.toThrow();
+    expect(await shown(1, 1)).toEqual([[1, false]]);
+    expect(await shown(2, 2)).toEqual([[2, true]]);
+    expect(await shown(3)).toEqual([]);
+    await expect(new PublishedDomain(home, []).nodes(0, 1)).rejects.toThrow();
   });
 });
 

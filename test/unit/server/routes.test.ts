@@ -1,6 +1,7 @@
 /** Every route: who may use it, and what each wrong input is told. */
 import type { FastifyInstance } from "fastify";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { NODES_PER_PAGE, type NodePage } from "../../../src/plane/service.ts";
 import { makeServer } from "../../../src/server/index.ts";
 import { PROBLEMS } from "../../../src/server/problems.ts";
 import { makePlaneWorld, type PlaneWorld } from "../../support/plane-world.ts";
@@ -237,6 +238,37 @@ test("an operator's change reaches the rules as it was sent", async () => {
     { kind: "decision", decision: "plane" },
     { kind: "revoke", of: "grants", index: 1 },
   ]);
+});
+
+test("nodes come by the page, each of them once", async () => {
+  const { world, nodes } = made;
+  const total = 2 * NODES_PER_PAGE + 1;
+  made.nodes = Array.from({ length: total }, (_, statusIndex) => ({
+    claims: world.node({ statusIndex }),
+    revoked: false,
+  }));
+  const headers = bearer(made.token("view"));
+  const seen: number[] = [];
+  const sizes: number[] = [];
+  for (let next: number | null = 0; next !== null; ) {
+    const { status, response } = await ask({
+      method: "GET",
+      url: `/v1/nodes?from=${next}`,
+      headers,
+    });
+    expect(status).toBe(200);
+    const page = response.json<NodePage>();
+    seen.push(...page.nodes.map(({ statusIndex }) => statusIndex));
+    sizes.push(page.nodes.length);
+    next = page.next;
+  }
+  expect(seen).toEqual(made.nodes.map((_, index) => index));
+  expect(sizes).toEqual([NODES_PER_PAGE, NODES_PER_PAGE, 1]);
+  for (const from of ["", "-1", "01", "1e3", "1&from=2", "9".repeat(16)]) {
+    const { status } = await ask({ method: "GET", url: `/v1/nodes?from=${from}`, headers });
+    expect(status, from).toBe(400);
+  }
+  made.nodes = nodes;
 });
 
 test("decisions are counted, shown and streamed", async () => {
