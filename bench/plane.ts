@@ -7,7 +7,7 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { Agent, request } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -31,7 +31,9 @@ const connections = Number(options.connections);
 const entry = fileURLToPath(new URL("./plane-server.ts", import.meta.url));
 const TICKS_PER_SECOND = 100; // sysconf(_SC_CLK_TCK) on Linux
 const BARE_BODY_BYTES = 2_048;
-const ROUNDS = 3;
+/** Compilation ends only after some thousand decisions; a plane makes millions. */
+const WARM_ROUNDS = 2;
+const ROUNDS = 5;
 
 interface Side {
   readonly child: ChildProcess;
@@ -51,10 +53,21 @@ async function start(kind: "bare" | "plane"): Promise<Side> {
     : { child, port, path: "/v1/decisions", type: "application/cbor" };
 }
 
-/** User and system time of a process in microseconds, in ticks of 10 ms (proc_pid_stat(5)). */
-function cpuOf({ pid }: ChildProcess): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, "latin1").split(") ")[1]?.split(" ") ?? [];
+/** User and system time in microseconds, in ticks of 10 ms (proc_pid_stat(5)). */
+function cpuIn(folder: string): number {
+  const fields = readFileSync(`${folder}/stat`, "latin1").split(") ")[1]?.split(" ") ?? [];
   return ((Number(fields[11]) + Number(fields[12])) * 1e6) / TICKS_PER_SECOND;
+}
+
+/** Of all threads of a process, and by itself of each kind: the main one, else by Node's names. */
+function cpuOf({ pid }: ChildProcess): { whole: number; parts: ReadonlyMap<string, number> } {
+  const parts = new Map<string, number>();
+  for (const id of readdirSync(`/proc/${pid}/task`)) {
+    const folder = `/proc/${pid}/task/${id}`;
+    const name = Number(id) === pid ? "main" : readFileSync(`${folder}/comm`, "latin1").trim();
+    parts.set(name, (parts.get(name) ?? 0) + cpuIn(folder));
+  }
+  return { whole: cpuIn(`/proc/${pid}`), parts };
 }
 
 function residentBytes({ pid }: ChildProcess): number {
@@ -115,14 +128,25 @@ async function decide(plane: Side, body: Uint8Array): Promise<void> {
 
 /** CPU microseconds of the server for each item, and items a second. */
 async function timed<T>(side: Side, items: readonly T[], work: (item: T) => Promise<unknown>) {
-  const [cpu, began] = [cpuOf(side.child), performance.now()];
+  const [before, began] = [cpuOf(side.child), performance.now()];
   await all(items, work);
   const seconds = (performance.now() - began) / 1000;
-  return { us: (cpuOf(side.child) - cpu) / items.length, perSecond: items.length / seconds };
+  const after = cpuOf(side.child);
+  const each = (spent: number): number => spent / items.length;
+  const parts = [...after.parts].map(
+    ([name, spent]) => [name, each(spent - (before.parts.get(name) ?? 0))] as const,
+  );
+  return {
+    us: each(after.whole - before.whole),
+    parts: new Map(parts),
+    perSecond: items.length / seconds,
+  };
 }
 
 interface Timed {
   readonly us: number;
+  /** The same by kind of thread. */
+  readonly parts: ReadonlyMap<string, number>;
   readonly perSecond: number;
 }
 
@@ -137,11 +161,11 @@ async function compare(bare: Side, plane: Side): Promise<number> {
   const bodies = Array<Buffer>(2 * decisions).fill(body);
   const ask = (one: Buffer) => post(bare, bare.path, one);
   const rounds: { reference: Timed; measured: Timed; bytes: number }[] = [];
-  for (let round = 0; round <= ROUNDS; round++) {
+  for (let round = 0; round < WARM_ROUNDS + ROUNDS; round++) {
     const fresh = await evidence(plane, decisions);
     const reference = await timed(bare, bodies, ask);
     const measured = await timed(plane, fresh, (one) => decide(plane, one));
-    if (round > 0) rounds.push({ reference, measured, bytes: fresh[0]?.length ?? 0 });
+    if (round >= WARM_ROUNDS) rounds.push({ reference, measured, bytes: fresh[0]?.length ?? 0 });
   }
   const us = (side: "reference" | "measured") => median(rounds.map((round) => round[side].us));
   const perSecond = median(rounds.map(({ measured }) => measured.perSecond));
@@ -152,6 +176,11 @@ async function compare(bare: Side, plane: Side): Promise<number> {
     `plane, evidence of ${told}: ${us("measured").toFixed(0)} us CPU a decision, ` +
       `${perSecond.toFixed(0)} a second at ${connections} connections`,
   );
+  const parts = [...(rounds[0]?.measured.parts.keys() ?? [])].map((name) => {
+    const spent = median(rounds.map(({ measured }) => measured.parts.get(name) ?? 0));
+    return `${name} ${spent.toFixed(0)}`;
+  });
+  console.log(`  by thread: ${parts.join(", ")}`);
   const range = `${Math.min(...ratios).toFixed(3)} to ${Math.max(...ratios).toFixed(3)}`;
   console.log(`ratio in CPU: ${median(ratios).toFixed(3)}x (${range})`);
   return perSecond;
