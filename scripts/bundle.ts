@@ -17,7 +17,7 @@ const TOGETHER = [
   ["command", /\/src\/cli\/(?:command|session)\.js$/],
   ["core", /\/src\/core\/index\.js$/],
   ["wire", /\/src\/wire\/objects\.js$/],
-  ["files", /\/src\/domain\/files\.js$/],
+  ["files", /\/src\/(?:domain\/files|cli\/input-file|cli\/values)\.js$/],
   ["structures", /\/src\/tpm\/structures\//],
   ["state", /\/src\/(?:domain|log|store)\//],
   ["gate", /\/src\/cli\/run\.js$/],

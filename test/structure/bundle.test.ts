@@ -36,15 +36,26 @@ registerHooks({ load: (url, context, next) => (urls.push(url), next(url, context
 process.on("exit", () => console.error(JSON.stringify(urls)));
 `;
 
-test("a run loads a dozen files, and neither server nor parsers of words and YAML", async () => {
+/** The files that a command loads. */
+async function loadedBy(...words: string[]): Promise<string[]> {
   await writeFile(join(place, "listing.mjs"), LISTING);
-  const words = ["--import", join(place, "listing.mjs"), join(cli, "main.js"), "run", "--help"];
-  const { stdout, stderr } = await run(process.execPath, words, { cwd: "/" });
-  expect(stdout).toContain("--grant");
-  const loaded: string[] = JSON.parse(stderr);
-  const own = loaded.filter((url) => url.startsWith("file:"));
-  expect(own.length).toBeLessThanOrEqual(12);
-  expect(own.filter((url) => url.includes("/node_modules/"))).toEqual([]);
+  const all = ["--import", join(place, "listing.mjs"), join(cli, "main.js"), ...words];
+  const { stderr } = await run(process.execPath, all, { cwd: "/" });
+  const urls: string[] = JSON.parse(stderr);
+  return urls.filter((url) => url.startsWith("file:"));
+}
+
+test("a run loads a dozen files, and neither server nor parsers of words and YAML", async () => {
+  const loaded = await loadedBy("run", "--help");
+  expect(loaded.length).toBeLessThanOrEqual(12);
+  expect(loaded.filter((url) => url.includes("/node_modules/"))).toEqual([]);
+});
+
+test("what looks at files alone loads neither the gate nor its state", async () => {
+  for (const verb of ["eventlog", "ima", "checkquote"]) {
+    const loaded = await loadedBy(verb, "--help");
+    expect(loaded.filter((url) => /\/(?:gate|state|agent)\.js$/.test(url))).toEqual([]);
+  }
 });
 
 test("it is started through a link, and says its version and what it does not know", async () => {
