@@ -1,26 +1,12 @@
 /** The demo's attested boots: what its policy lists, what it does not, and an update. */
 import { nowSeconds } from "../../clock.ts";
 import type { Code } from "../../core/index.ts";
-import { draftPolicy, signPolicy } from "../../domain/policies.ts";
-import { activatePolicy } from "../../domain/publication.ts";
-import { signersAtHand } from "../../domain/signers.ts";
+import { draftPolicy } from "../../domain/policies.ts";
 import { CaseFolder } from "../../log/cases.ts";
 import { evidenceOf, tryPolicy } from "../policy-trial.ts";
-import { bootPolicy, COMMAND_LINE } from "./boot.ts";
-import type { Scenario } from "./scenarios.ts";
+import { BOOT_POLICY, bootPolicy, COMMAND_LINE } from "./boot.ts";
+import type { Scenario } from "./scenario.ts";
 import type { Site } from "./site.ts";
-
-/** The other policy: what the machine may measure when it boots, event by event. */
-const BOOT_POLICY = "boot";
-
-/** Signs a policy with these command lines, and makes it active beside those that are. */
-export async function activateBoot(site: Site, commandLines: readonly string[]): Promise<void> {
-  const signers = await signersAtHand(site.layout, "policy");
-  const request = bootPolicy(BOOT_POLICY, commandLines);
-  const { digest } = await signPolicy(await site.domain(), request, signers, nowSeconds());
-  const choice = { name: BOOT_POLICY, digest };
-  await activatePolicy(site.home.path, await site.publication(), choice, { replace: false });
-}
 
 /** What `policy test` says of the case recorded last, under a policy with these command lines. */
 async function predict(site: Site, commandLines: readonly string[]): Promise<readonly Code[]> {
@@ -28,7 +14,7 @@ async function predict(site: Site, commandLines: readonly string[]): Promise<rea
   const [leaf] = await site.leavesFrom(size - 1);
   if (!leaf?.case) throw new Error("no case was recorded");
   const bytes = await new CaseFolder(site.home.cases).read(leaf.case);
-  const request = bootPolicy(BOOT_POLICY, commandLines);
+  const request = bootPolicy(commandLines);
   const policy = await draftPolicy(await site.domain(), request, nowSeconds());
   return tryPolicy(site.core, policy, evidenceOf(bytes, "the case")).codes;
 }
@@ -67,7 +53,7 @@ export const BOOT_SCENARIOS: readonly Scenario[] = [
     before: async (site) => {
       await foretell(site, [COMMAND_LINE], "environment.eventlog-event");
       await foretell(site, [COMMAND_LINE, UPDATED], null);
-      await activateBoot(site, [COMMAND_LINE, UPDATED]);
+      await site.activateBoot([COMMAND_LINE, UPDATED]);
     },
     after: (site) => site.machine.reboot(),
   },

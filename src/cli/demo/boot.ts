@@ -86,11 +86,14 @@ export function encodeBootLog(events: readonly Measured[]): Uint8Array {
   return new Uint8Array(Buffer.concat([...head, ...rows]));
 }
 
+/** The demo's other policy: what its machine may measure when it boots, event by event. */
+export const BOOT_POLICY = "boot";
+
 /** A policy that lists the usual boot, with these command lines, as `policy capture` drafts it. */
-export function bootPolicy(name: string, commandLines: readonly string[]): PolicyRequest {
+export function bootPolicy(commandLines: readonly string[]): PolicyRequest {
   const events = listedEvents(bootEvents());
   const section = eventSection({ bank: "sha256", pcrs: [0, 4, 7, 8], events });
-  const draft = draftText(name, [section]);
+  const draft = draftText(BOOT_POLICY, [section]);
   const one = `text: ${JSON.stringify(COMMAND_LINE)}`;
   const text = draft.replace(one, `text: ${JSON.stringify(commandLines)}`);
   return policyOf(parseYaml(Buffer.from(text), "boot.yaml"));

@@ -5,7 +5,7 @@ import { sha256 } from "../../wire/digests.ts";
 import type { ImaRules } from "../../wire/objects.ts";
 import { tpmEvidence } from "../machine.ts";
 import { BOOT_PCRS } from "./machine.ts";
-import type { Scenario } from "./scenarios.ts";
+import type { Scenario } from "./scenario.ts";
 import type { Site } from "./site.ts";
 
 const PCR_IMA = 10;

@@ -2,7 +2,7 @@
 import { publish } from "../../domain/publication.ts";
 import type { PlaneSource } from "../../gate/plane.ts";
 import { forged, meddled } from "./plane.ts";
-import type { Scenario } from "./scenarios.ts";
+import type { Scenario } from "./scenario.ts";
 import type { Site } from "./site.ts";
 
 async function decideBy(site: Site, decision: "local" | "plane"): Promise<void> {

@@ -14,7 +14,7 @@ import { type Domain, loadDomain } from "../../domain/domain.ts";
 import { makeFolder, replaceFile } from "../../domain/files.ts";
 import { Layout } from "../../domain/layout.ts";
 import { gatherGovernance } from "../../domain/materials.ts";
-import { signPolicy } from "../../domain/policies.ts";
+import { type PolicyRequest, signPolicy } from "../../domain/policies.ts";
 import { activatePolicy, type Publication } from "../../domain/publication.ts";
 import { signersAtHand } from "../../domain/signers.ts";
 import { Enroller } from "../../enroll/index.ts";
@@ -33,8 +33,7 @@ import { type Home, homeAt } from "../home.ts";
 import { type TpmWay, tpmEvidence } from "../machine.ts";
 import { nodeFiles } from "../node-files.ts";
 import { DemoAuthority, type GrantChange } from "./authority.ts";
-import { COMMAND_LINE } from "./boot.ts";
-import { activateBoot } from "./boot-scenarios.ts";
+import { bootPolicy, COMMAND_LINE } from "./boot.ts";
 import { DemoMachine } from "./machine.ts";
 import { DemoPlane } from "./plane.ts";
 
@@ -84,7 +83,7 @@ export class Site implements AsyncDisposable {
     await site.#enroll(machines);
     step("capturing policies, one from its PCRs and one from its boot event log; activating them");
     await site.capture();
-    await activateBoot(site, [COMMAND_LINE]);
+    await site.activateBoot([COMMAND_LINE]);
     return site;
   }
 
@@ -146,11 +145,20 @@ export class Site implements AsyncDisposable {
   /** Makes the active policy anew, from the PCRs as they are, with IMA rules where there are any. */
   async capture(ima?: ImaRules): Promise<void> {
     const pcrs = await this.machine.readPcrs();
-    const signers = await signersAtHand(this.layout, "policy");
     const request = { name: POLICY, pcrs: { sha256: pcrs }, ...(ima && { ima }) };
+    await this.#activate(request, { replace: true });
+  }
+
+  /** Activates a policy that lists these command lines, beside those that list others. */
+  activateBoot(commandLines: readonly string[]): Promise<void> {
+    return this.#activate(bootPolicy(commandLines), { replace: false });
+  }
+
+  async #activate(request: PolicyRequest, how: { readonly replace: boolean }): Promise<void> {
+    const signers = await signersAtHand(this.layout, "policy");
     const { digest } = await signPolicy(await this.domain(), request, signers, nowSeconds());
-    const choice = { name: POLICY, digest };
-    await activatePolicy(this.home.path, await this.publication(), choice, { replace: true });
+    const choice = { name: request.name, digest };
+    await activatePolicy(this.home.path, await this.publication(), choice, how);
   }
 
   domain(): Promise<Domain> {

@@ -13,7 +13,7 @@ import type { Leaf } from "../../log/leaf.ts";
 import { signedBytes } from "../../wire/cose.ts";
 import { coseKeyOf, verifySignature } from "../../wire/keys.ts";
 import { parseSigned } from "../../wire/objects.ts";
-import type { Scenario } from "./scenarios.ts";
+import type { Scenario } from "./scenario.ts";
 import type { Site } from "./site.ts";
 
 export interface Trial {
