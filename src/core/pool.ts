@@ -83,7 +83,8 @@ export class Pool {
     this.#waitingBytes = bytes;
     return new Promise((done) => {
       this.#waiting.push({ caseBytes, done });
-      this.#assign();
+      // What is asked for in the same breath goes together: the first must not leave alone.
+      if (this.#waiting.length === 1) queueMicrotask(() => this.#assign());
     });
   }
 
