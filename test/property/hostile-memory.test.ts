@@ -9,7 +9,10 @@ import { CoreError } from "../../src/core/errors.ts";
 import { replayEventLog } from "../../src/core/eventlog.ts";
 import { replayIma } from "../../src/core/ima.ts";
 import { type Exports, place } from "../../src/core/instance.ts";
+import { readVerdict } from "../../src/core/verdict.ts";
 import { LIMITS } from "../../src/limits.ts";
+import { type CborMap, decode, encode } from "../../src/wire/cbor.ts";
+import { encodePlain } from "../../src/wire/objects.ts";
 import { concat, TPM_ALG } from "../support/ak.ts";
 import { EVENTS, pcrsAfter } from "../support/boots.ts";
 import { agileEvent, agileLog, le32, specId } from "../support/event-logs.ts";
@@ -134,6 +137,27 @@ describe("a policy, or a case", async () => {
     expect(appraiseQuote(core, { ...acceptedQuote(), policy }).codes).toContain("policy.malformed");
     decide(nested(byte, LIMITS.caseBytes));
     decide(concat(whole.subarray(0, 300), nested(byte, 1_000_000)));
+    unchanged();
+  });
+
+  test("whose length leads back, around the end of the memory, into what a charter holds", async () => {
+    const { evidenceBytes, context } = await world.build();
+    const evidence = decode(evidenceBytes) as CborMap;
+    const rest = [...evidence].filter(([key]) => Number(key) > 2);
+    // Read a second time: the rest of the evidence, and a result up to the end of the case.
+    const entries = rest.flatMap(([key, value]) => [encode(key), encode(value)]);
+    const again = concat(...entries, Uint8Array.of(0x46));
+    const back = again.length + 6;
+    const bytes = concat(
+      Uint8Array.of(0x84, 1),
+      encodePlain("context", context),
+      Uint8Array.of(0xad, 1, 0x81),
+      encode(again),
+      Uint8Array.of(2, 0x5a),
+      le32(2 ** 32 - back).reverse(),
+    );
+    decide(bytes);
+    expect(readVerdict(core, bytes).code).toBe("internal.case");
     unchanged();
   });
 
