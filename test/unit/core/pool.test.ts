@@ -40,6 +40,14 @@ test("a worker that dies denies its own, is replaced, and the others go on", asy
   expect(pool.threads).toHaveLength(1);
 });
 
+test("what is asked for in the same breath goes to a worker together", async () => {
+  await open({ workers: 1, entry: DYING });
+  const all = [POISON, new Uint8Array(1), new Uint8Array(1)];
+  const verdicts = await Promise.all(all.map((bytes) => pool.decide(bytes)));
+  // The worker dies of a batch by its first case: the others were in it.
+  expect(verdicts.map(({ code }) => code)).toEqual(all.map(() => "internal.undecided"));
+});
+
 test("one after the other dies, and there is an end to it", async () => {
   await open({ workers: 1, entry: DYING });
   for (let i = 0; i < 17; i++) expect((await pool.decide(POISON)).code).toBe("internal.undecided");
