@@ -199,6 +199,11 @@ describe("what one element fails, no other makes good", () => {
     expect(core.decide(bytes).code).toBe("identity.audience");
   });
 
+  test("the first of two policies, though the second is presented", async () => {
+    const bytes = await world.caseBytes({ grant: { policies: ["hardened", "base"] } });
+    expect(core.decide(bytes).code).toBe("policy.missing");
+  });
+
   test("the first of two variables, though the second is allowed", async () => {
     const environment = [
       { name: text("AAA"), value: text("not listed") },
@@ -243,6 +248,11 @@ test("an IMA prefix of no entries is none", async () => {
   expect(core.decide(await world.caseBytes(made)).allow).toBe(true);
   const none = { ...made, ...context(set([8, 3], 0)) };
   expect(core.decide(await world.caseBytes(none)).code).toBe("internal.case");
+});
+
+test("two documents of one policy are one too many, though both are active", async () => {
+  const bytes = await world.caseBytes({ policies: [{}, { version: 2 }] });
+  expect(core.decide(bytes).code).toBe("policy.malformed");
 });
 
 test("a threshold of all keys is a threshold", async () => {
