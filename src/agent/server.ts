@@ -96,7 +96,7 @@ export class AgentServer implements AsyncDisposable {
   async close(): Promise<void> {
     const closed = new Promise((done) => this.#server.close(done));
     await this.#busy;
-    for (const socket of this.#sockets) socket.end();
+    for (const socket of this.#sockets) socket.destroySoon();
     await closed;
     clearTimeout(this.#timer);
     await this.#drop();

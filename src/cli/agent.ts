@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import { AgentServer, openAgent } from "../agent/index.ts";
 import { asked } from "./end.ts";
 import { readConfig } from "./home.ts";
-import { tpmAddress } from "./machine.ts";
+import { TPM_MS_MAX, tpmAddress } from "./machine.ts";
 import { nodeFiles } from "./node-files.ts";
 import { complain } from "./print.ts";
 import type { Session } from "./session.ts";
@@ -20,7 +20,7 @@ async function serve(session: Session, options: Options): Promise<void> {
   const end = asked();
   await using _server = await AgentServer.listen({
     socket,
-    open: () => openAgent({ tpm, akFile: ak }),
+    open: () => openAgent({ tpm, akFile: ak, timeoutMs: TPM_MS_MAX }),
     onFailure: (error) => complain(`portcullis: ${String(error)}`),
   });
   session.tell({ listening: socket, tpm }, [`The agent listens at ${socket}, for ${tpm}`]);

@@ -45,27 +45,34 @@ export function hash(core: Exports, name: HashName, bytes: Uint8Array): Uint8Arr
   return take(core, out, core.hash(id, source, bytes.length, out));
 }
 
-function bits(value: Uint8Array): number {
+/** A big-endian number without its leading zeros. */
+function trimmed(value: Uint8Array): Uint8Array {
   const first = value.findIndex((byte) => byte !== 0);
-  if (first < 0) return 0;
-  return (value.length - first) * 8 - Math.clz32(value[first] ?? 0) + 24;
+  return value.subarray(first < 0 ? value.length : first);
+}
+
+/** Bits of a number that has no leading zeros. */
+function bits(value: Uint8Array): number {
+  const [first = 0] = value;
+  return value.length * 8 - Math.clz32(first) + 24;
 }
 
 function rsaKey(key: PublicKey): { n: Uint8Array; e: Uint8Array } {
   if (!("n" in key && "e" in key)) throw new CoreError("key.malformed", "An RSA key has n and e.");
   needBytes(key.n, "n");
   needBytes(key.e, "e");
-  const size = bits(key.n);
+  const [n, e] = [trimmed(key.n), trimmed(key.e)];
+  const size = bits(n);
   if (size < RSA_BITS_MIN || size > RSA_BITS_MAX) {
     throw new CoreError(
       "key.unsupported",
       `RSA moduli have 2048 to 4096 bits; this one has ${size}.`,
     );
   }
-  if (key.e.length > key.n.length) {
+  if (e.length > n.length) {
     throw new CoreError("key.unsupported", "The RSA exponent is longer than the modulus.");
   }
-  return { n: key.n, e: key.e };
+  return { n, e };
 }
 
 function coordinate(value: unknown, name: string, width: number): Uint8Array {

@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { homeAt, readConfig } from "../../src/cli/home.ts";
 import { logKeyOf } from "../../src/cli/machine.ts";
 import { CaseFolder } from "../../src/log/cases.ts";
@@ -59,6 +59,7 @@ test("a backup taken while cases are written restores to a log that holds, with 
     const backups = ["one", "two"].map((name) => place.file(name));
     let ended = false;
     const deciding = decideUntil(place.home, () => ended);
+    await vi.waitFor(async () => expect(await readdir(join(place.home, "cases"))).not.toEqual([]));
     for (const backup of backups) await place.json(["backup", backup]);
     ended = true;
     const written = await deciding;

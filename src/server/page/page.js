@@ -27,6 +27,7 @@ let decisions = [];
 let from = 0;
 let following = 0;
 let refreshed = 0;
+let refreshes = 0;
 /** Minute to denials by family. */
 let minutes = new Map();
 
@@ -175,10 +176,13 @@ function showChart() {
 }
 
 async function refresh() {
+  const mine = ++refreshes;
   refreshed = performance.now();
   const [state, { nodes, next }] = await Promise.all(
     ["/v1/state", `/v1/nodes?from=${from}`].map(async (path) => (await get(path)).json()),
   );
+  // Another was asked for since, of another page of nodes perhaps.
+  if (mine !== refreshes) return;
   showState(state);
   showNodes(nodes);
   following = next ?? 0;
