@@ -16,7 +16,7 @@ import { invariant } from "../abi";
 
 /** Vector sums at once: 64 signatures of P-256 in four lanes, or half as many of P-384. */
 export const GROUPS_MAX: u32 = 16;
-/** Points of one sum of P-384: 39 windows of the base point and 128 of a key, and one for even. */
+/** Points of one sum of P-384: 35 windows of the base point, 128 of a key, and some to fill up. */
 export const POINTS_MAX: u32 = 168;
 const JOBS_MAX: u32 = 672;
 

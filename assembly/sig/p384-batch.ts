@@ -38,7 +38,7 @@ import {
 
 /** Signatures at once. */
 export const WIDE_BATCH_MAX: u32 = 32;
-/** Entries of one signature: 39 windows of the base point and 128 of a key, and some to fill up. */
+/** Entries of one signature: 35 windows of the base point and 128 of a key, and some to fill up. */
 const ENTRIES_MAX: u32 = 176;
 const ENTRIES: usize = memory.data(4 * 176 * 4, 16);
 /** Additions of one level up to which projective coordinates are the faster ones (measured). */
