@@ -1,6 +1,6 @@
 /**
  * Many signatures: those by P-256 keys, and by others that have tables, go to sig/p256-batch,
- * p384-lanes and ed25519-lanes, as many together as fit, and the rest one by one to sig/ecdsa,
+ * p384-batch and ed25519-lanes, as many together as fit, and the rest one by one to sig/ecdsa,
  * sig/ed25519, sig/rsassa and sig/rsapss. The answers are those for each alone.
  */
 import { Curve } from "../curve/curve";
