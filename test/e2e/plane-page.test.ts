@@ -92,6 +92,26 @@ test("more nodes than a page shows are shown a page at a time", async () => {
   expect(await page.locator("#nodes tr").count()).toBe(NODES_PER_PAGE);
 });
 
+test("an answer that comes late does not show another page of nodes", async () => {
+  const first = /\/v1\/nodes\?from=0$/;
+  let answer = (): void => undefined;
+  const clicked = new Promise<void>((done) => {
+    answer = done;
+  });
+  await page.route(first, async (route) => {
+    await clicked;
+    await route.continue();
+  });
+  // The page asks again by itself, and is answered after the click.
+  const late = await page.waitForRequest(first);
+  await page.locator("#more").click();
+  await page.getByText(`place-${NODES_PER_PAGE + 1}`).waitFor();
+  answer();
+  await (await late.response())?.finished();
+  await page.unroute(first);
+  expect(await page.locator("#nodes tr").count()).toBe(2);
+});
+
 test("every table and control has its name, and one heading stands above all", async () => {
   expect(await page.locator("h1").count()).toBe(1);
   expect(await page.locator("th:not([scope])").count()).toBe(0);
