@@ -72,13 +72,18 @@ export async function askFor(home: Home, words: JobWords, pinnedNumber: number):
   const layout = new Layout(home.path);
   const governance = await gatherGovernance(layout, pinnedNumber, policies);
   const node = await readBounded(nodeFiles(home).credential, LIMITS.policyBytes);
-  const { key, parentRun } = words;
+  const { key } = words;
   const prover = key === undefined ? null : await proverOf(key);
-  const parent = parentRun === undefined ? null : parseHex(parentRun, 32, "--parent");
+  const parentRun = parentRunOf(words);
   const prepared = await prepareJob(jobOf(home, words, scope));
   const { unverifiedPolicies, ...files } = governance;
   const materials = { ...files, elements, node: node ?? EMPTY };
-  return { asked: { prepared, materials, prover, parentRun: parent }, unverifiedPolicies };
+  return { asked: { prepared, materials, prover, parentRun }, unverifiedPolicies };
+}
+
+/** @throws UsageError */
+export function parentRunOf({ parentRun }: JobWords): Uint8Array | null {
+  return parentRun === undefined ? null : parseHex(parentRun, 32, "--parent");
 }
 
 /** Signs with the holder's key. */

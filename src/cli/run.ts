@@ -1,16 +1,26 @@
 /** `run` and `check`: decide; and, for `run`, start what was admitted. */
 import { nowSeconds } from "../clock.ts";
 import { type Code, loadCore } from "../core/index.ts";
+import { PortcullisError } from "../errors.ts";
 import { reopenStatus, writeStatus } from "../gate/descriptors.ts";
-import type { Admitted, Decision, Ended } from "../gate/gate.ts";
-import type { Asked } from "../gate/hearing.ts";
-import { exitCodeOf } from "../gate/outcome.ts";
+import { EXIT } from "../gate/exit-codes.ts";
+import {
+  type Admitted,
+  type Circumstances,
+  type Decision,
+  type Ended,
+  failed,
+  type Gate,
+} from "../gate/gate.ts";
+import { exitCodeOf as exitCodeOfJob } from "../gate/outcome.ts";
 import type { PlaneSource } from "../gate/plane.ts";
 import { makeReceipt, type ReceiptFacts } from "../gate/receipt.ts";
 import { codeOfFailure } from "../gate/refusal.ts";
 import { forwardSignals } from "../gate/signals.ts";
 import type { Recorded } from "../log/journal.ts";
-import { askFor, type Question } from "./ask.ts";
+import type { ReferencePolicy } from "../wire/objects.ts";
+import { askFor, parentRunOf } from "./ask.ts";
+import { exitCodeOf } from "./error.ts";
 import { type Home, homeAt, requireHome, resolveHome } from "./home.ts";
 import { helpOf, type JobWords, parseJobWords } from "./job-words.ts";
 import { type Machine, openMachine, pinnedNumber } from "./machine.ts";
@@ -55,12 +65,44 @@ export async function decideAndAct(
   const status = words.statusFd === undefined ? null : reopenStatus(words.statusFd);
   const home = requireHome(homeAt(resolveHome(words.globals.home)));
   const plane = await openPlane(home, words);
-  const { asked, unverifiedPolicies } = await askFor(home, words, await pinnedNumber(home));
+  const question = await questionOf(home, words);
   try {
-    return await judge(verb, home, words, { asked, unverifiedPolicies, plane }, status);
+    return await judge(verb, home, words, { ...question, plane }, status);
   } finally {
-    await asked.prepared.close();
+    await question.close();
     plane?.close();
+  }
+}
+
+/** What is put before the gate. */
+interface Question {
+  readonly circumstances: Circumstances;
+  readonly unverifiedPolicies: readonly ReferencePolicy[];
+  decide(gate: Gate): Promise<Decision>;
+  close(): Promise<void>;
+}
+
+/**
+ * Wrong words are told and nothing more. Where it is this machine that cannot read or stage what they
+ * name, that is a denial, to be recorded as any other.
+ */
+async function questionOf(home: Home, words: JobWords): Promise<Question> {
+  try {
+    const { asked, unverifiedPolicies } = await askFor(home, words, await pinnedNumber(home));
+    return {
+      circumstances: asked,
+      unverifiedPolicies,
+      decide: (gate) => gate.decide(asked),
+      close: () => asked.prepared.close(),
+    };
+  } catch (error) {
+    if (error instanceof PortcullisError && exitCodeOf(error) !== EXIT.internal) throw error;
+    return {
+      circumstances: { parentRun: parentRunOf(words), prepared: { warnings: [] } },
+      unverifiedPolicies: [],
+      decide: async () => failed(error),
+      close: async () => undefined,
+    };
   }
 }
 
@@ -82,9 +124,10 @@ async function judge(
   verb: VerbName,
   home: Home,
   words: JobWords,
-  { asked, unverifiedPolicies, plane }: Question & { readonly plane: PlaneSource | null },
+  question: Question & { readonly plane: PlaneSource | null },
   status: number | null,
 ): Promise<number> {
+  const { circumstances, unverifiedPolicies, plane } = question;
   let machine: Machine;
   try {
     machine = await openMachine(home, words.tpm, unverifiedPolicies, plane);
@@ -97,15 +140,15 @@ async function judge(
     if (status !== null) writeStatus(status, JSON.stringify(await receiptLine(opened, told)));
   };
   await opened.journal.abortOpenRuns(nowSeconds()).catch(noteUnwritten);
-  const decision = await opened.gate.decide(asked);
-  if (verb === "check") return await finishCheck(opened, words, asked, decision, tell);
-  if (!decision.verdict.allow) return await refuse(opened, words, asked, decision, tell);
+  const decision = await question.decide(opened.gate);
+  if (verb === "check") return await finishCheck(opened, words, circumstances, decision, tell);
+  if (!decision.verdict.allow) return await refuse(opened, words, circumstances, decision, tell);
   let admitted: Admitted;
   try {
     admitted = await opened.gate.claim(decision.verdict);
   } catch (error) {
     const refused = { ...decision, code: codeOfFailure(error), failure: messageOf(error) };
-    return await refuse(opened, words, asked, refused, tell);
+    return await refuse(opened, words, circumstances, refused, tell);
   }
   return await execute(opened, words, admitted, tell);
 }
@@ -149,7 +192,7 @@ async function finishRun(
   tell: Tell,
 ): Promise<number> {
   const { outcome, code, failure, recorded } = ended;
-  const exit = outcome === null ? denialExit(code ?? "internal.exec") : exitCodeOf(outcome);
+  const exit = outcome === null ? denialExit(code ?? "internal.exec") : exitCodeOfJob(outcome);
   const facts = { event: "outcome", code, runId, exit, warnings } as const;
   await tellAfter(tell, { facts, recorded, failure });
   if (code !== null) return deny(words, code, failure, recorded);
@@ -161,15 +204,15 @@ async function finishRun(
 async function refuse(
   machine: Machine,
   words: JobWords,
-  asked: Asked,
+  circumstances: Circumstances,
   decision: Decision,
   tell: Tell,
 ): Promise<number> {
   const code = decision.code ?? "internal.undecided";
   const exit = denialExit(code);
-  const { warnings } = asked.prepared;
+  const { warnings } = circumstances.prepared;
   try {
-    const recorded = await machine.gate.record(asked, { ...decision, code }, "denied");
+    const recorded = await machine.gate.record(circumstances, { ...decision, code }, "denied");
     const facts = { event: "denied", code, runId: null, exit, warnings } as const;
     await tellAfter(tell, { facts, recorded, failure: decision.failure });
     return deny(words, code, decision.failure, recorded, await reasonsOf(decision, code));
@@ -181,14 +224,14 @@ async function refuse(
 async function finishCheck(
   machine: Machine,
   words: JobWords,
-  asked: Asked,
+  circumstances: Circumstances,
   decision: Decision,
   tell: Tell,
 ): Promise<number> {
   const { code, failure } = decision;
-  const recorded = await machine.gate.record(asked, decision, "checked");
+  const recorded = await machine.gate.record(circumstances, decision, "checked");
   const exit = code === null ? 0 : denialExit(code);
-  const { warnings } = asked.prepared;
+  const { warnings } = circumstances.prepared;
   const facts = { event: "checked", code, runId: null, exit, warnings } as const;
   await tellAfter(tell, { facts, recorded, failure });
   if (code !== null) {

@@ -511,7 +511,7 @@ export const CODES = {
     "Check the disk and the permissions of --home; `portcullis audit verify` checks the log.",
   ),
   "internal.exec": row(
-    "The job could not be confined, its confinement failed, or nobody took the receipt before it.",
+    "The job could not be copied or confined, that failed later, or nobody took its receipt before.",
     "The message says which; `portcullis doctor` checks namespaces and tools.",
   ),
   "internal.ledger": row(

@@ -17,6 +17,7 @@ import type { Journal, Recorded } from "../log/journal.ts";
 import type { Leaf } from "../log/leaf.ts";
 import { raiseAnchor, type StateCounter } from "./anchor.ts";
 import { type Asked, type Bench, hear } from "./hearing.ts";
+import type { PreparedJob } from "./job.ts";
 import { launch, type Pending } from "./launch.ts";
 import { exitOf, leafOf } from "./leaves.ts";
 import type { Outcome } from "./outcome.ts";
@@ -42,6 +43,18 @@ export interface Decision {
   /** What the host could not do, in words; null if nothing failed. */
   readonly failure: string | null;
   readonly caseBytes: Uint8Array | null;
+}
+
+/** Nothing was decided, because the host could not do this: a denial. */
+export function failed(error: unknown): Decision {
+  const verdict = denied(codeOfFailure(error));
+  return { verdict, caseBytes: null, code: verdict.code, failure: messageOf(error) };
+}
+
+/** What a record says beside the decision. */
+export interface Circumstances {
+  readonly prepared: Pick<PreparedJob, "warnings">;
+  readonly parentRun: Uint8Array | null;
 }
 
 declare const admission: unique symbol;
@@ -110,8 +123,7 @@ export class Gate {
       }
       return { verdict, caseBytes, ...reasonOf(verdict, failure, missing) };
     } catch (error) {
-      const verdict = denied(codeOfFailure(error));
-      return { verdict, caseBytes: null, code: verdict.code, failure: messageOf(error) };
+      return failed(error);
     }
   }
 
@@ -121,16 +133,19 @@ export class Gate {
    *
    * @throws LogError where case or leaf cannot be made durable.
    */
-  async record(asked: Asked, decision: Decision, event: "denied" | "checked"): Promise<Recorded> {
+  async record(
+    { prepared, parentRun }: Circumstances,
+    decision: Decision,
+    event: "denied" | "checked",
+  ): Promise<Recorded> {
     const { caseBytes, verdict } = decision;
     const { cases, journal, coreDigest } = this.#parts;
     const digest = caseBytes && (await cases.write(caseBytes));
-    const { warnings } = asked.prepared;
     return journal.record({
       proven: provenBy(verdict, nowSeconds()),
       leaf: leafOf(verdict, {
-        ...{ event, code: decision.code, run: null, parentRun: asked.parentRun },
-        ...{ case: digest, core: coreDigest, warnings },
+        ...{ event, code: decision.code, run: null, parentRun },
+        ...{ case: digest, core: coreDigest, warnings: prepared.warnings },
       }),
     });
   }

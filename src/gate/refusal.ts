@@ -46,6 +46,8 @@ export function codeOfFailure(error: unknown): Code {
   if (error instanceof ExecError) {
     return error.code === "exec.deadline" ? "internal.deadline" : "internal.exec";
   }
+  // The system's own refusals: of a file that is there, and cannot be read.
+  if (error instanceof Error && "syscall" in error) return "internal.evidence";
   return "internal.undecided";
 }
 

@@ -1,6 +1,6 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmod, readdir, rm } from "node:fs/promises";
+import { chmod, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import fc from "fast-check";
@@ -58,6 +58,21 @@ describe("a disk that refuses", () => {
     expect((await place.run(["freeze"])).code).toBe(0);
     expect(await version()).toBe(2);
   });
+
+  test.each(["run", "check"])(
+    "a job that cannot be copied is a recorded denial: %s",
+    async (verb) => {
+      await place.json(["init", "example.org"]);
+      const bytes = (await stat("/usr/bin/perl")).size;
+      const blocks = Math.floor(bytes / 512) - 1;
+      const { code, err } = await limited(blocks, [verb, "--", "/usr/bin/perl", "-e", "1"]);
+      expect(err).toMatch(/^internal\.exec: .*sealer failed.*\nnext: /);
+      expect(code).toBe(70);
+      const { leaves } = await place.json<{ leaves: { leaf: object }[] }>(["audit", "show"]);
+      const event = verb === "run" ? "denied" : "checked";
+      expect(leaves.map(({ leaf }) => leaf)).toMatchObject([{ event, code: "internal.exec" }]);
+    },
+  );
 
   test("a backup that cannot be written leaves nothing behind", async () => {
     await place.json(["init", "example.org"]);
