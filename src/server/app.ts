@@ -21,7 +21,9 @@ export interface ServerOptions {
   readonly tls: { readonly cert: string; readonly key: string } | null;
   /** Requests a second from one address. */
   readonly ratePerSecond?: number;
+  /** Requests under way, and bytes of their bodies. */
   readonly requestsMax?: number;
+  readonly bytesMax?: number;
   /** How long a request may take to arrive. */
   readonly requestMs?: number;
   readonly version: string;
@@ -68,7 +70,7 @@ export async function makeServer(options: ServerOptions): Promise<FastifyInstanc
   addGuards(server, service, {
     ratePerSecond: options.ratePerSecond ?? 1_000,
     requestsMax: options.requestsMax ?? 256,
-    bytesMax: BODIES_BYTES,
+    bytesMax: options.bytesMax ?? BODIES_BYTES,
   });
   await server.register(async (routes) => {
     addMetrics(routes, service);

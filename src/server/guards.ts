@@ -1,9 +1,9 @@
 /** What every request passes before its route: form, room, and who asks. */
 import type { FastifyInstance, FastifyRequest } from "fastify";
-import { LIMITS } from "../limits.ts";
 import { mayAct, type PlaneService, type Role, type TokenRecord } from "../plane/index.ts";
 import { RequestError } from "./problems.ts";
 import { Rates } from "./rates.ts";
+import { Room, type RoomOptions } from "./room.ts";
 
 /** `open`: anyone. `evidence`: whoever's evidence proves it. Else the role of a token. */
 export type Access = "open" | "evidence" | Role;
@@ -16,8 +16,6 @@ declare module "fastify" {
   }
   interface FastifyRequest {
     token: TokenRecord | null;
-    /** Bytes of room that it takes; null once it has left, or where there was none. */
-    held: number | null;
   }
 }
 
@@ -49,47 +47,25 @@ async function authorize(request: FastifyRequest, service: PlaneService, role: R
   request.token = token;
 }
 
-export interface Room {
+export interface GuardOptions extends RoomOptions {
   /** Requests a second from one caller. */
   readonly ratePerSecond: number;
-  /** Requests under way. */
-  readonly requestsMax: number;
-  /** Bytes of bodies under way, in all. */
-  readonly bytesMax: number;
 }
 
 /**
  * Adds the guards to every route of this server, and of what is registered in it. They call back:
  * a hook that gives a promise costs each request several turns.
  */
-export function addGuards(server: FastifyInstance, service: PlaneService, room: Room): void {
-  const rates = new Rates(room.ratePerSecond);
-  let requests = 0;
-  let bytes = 0;
-  const enter = (request: FastifyRequest, body: boolean): void => {
+export function addGuards(server: FastifyInstance, service: PlaneService, options: GuardOptions) {
+  const rates = new Rates(options.ratePerSecond);
+  const room = new Room(options);
+  server.decorateRequest("token", null);
+  server.addHook("onRequest", (request, _reply, done) => {
+    const { access, body = false } = request.routeOptions.config;
     if (!rates.admits(request.ip)) {
       throw new RequestError("request.rate", "Ask again in a few seconds.");
     }
-    const stated = request.headers["content-length"];
-    const size = body ? Number(stated ?? LIMITS.caseBytes) : 0;
-    if (requests >= room.requestsMax || bytes + size > room.bytesMax) {
-      throw new RequestError("server.busy");
-    }
-    requests += 1;
-    bytes += size;
-    request.held = size;
-  };
-  const leave = (request: FastifyRequest): void => {
-    if (request.held === null) return;
-    requests -= 1;
-    bytes -= request.held;
-    request.held = null;
-  };
-  server.decorateRequest("token", null);
-  server.decorateRequest("held", null);
-  server.addHook("onRequest", (request, _reply, done) => {
-    const { access, body = false } = request.routeOptions.config;
-    enter(request, body);
+    room.enter(request, body ? Number(request.headers["content-length"] ?? 0) : 0);
     refuseDuplicates(request.raw.rawHeaders);
     if (request.is404) return done();
     if (!body) refuseBody(request);
@@ -98,12 +74,25 @@ export function addGuards(server: FastifyInstance, service: PlaneService, room: 
     if (access === "open" || access === "evidence") return done();
     authorize(request, service, access).then(() => done(), done);
   });
-  server.addHook("onResponse", (request, _reply, done) => {
-    leave(request);
+  server.addHook("preParsing", (request, _reply, payload, done) => {
+    if (request.routeOptions.config.body) {
+      payload.on("data", (chunk: Buffer) => room.charge(request, chunk.length));
+    }
+    done(null, payload);
+  });
+  server.addHook("preValidation", (request, _reply, done) => {
+    room.proceed(request);
     done();
   });
-  server.addHook("onRequestAbort", (request, done) => {
-    leave(request);
+  server.addHook("onSend", (request, _reply, payload, done) => {
+    room.wait(request);
+    if (typeof payload === "string" || payload instanceof Uint8Array) {
+      room.charge(request, Buffer.byteLength(payload));
+    }
+    done(null, payload);
+  });
+  server.addHook("onResponse", (request, _reply, done) => {
+    room.leave(request);
     done();
   });
 }
