@@ -2,7 +2,7 @@
  * This machine as a node: its state, its log, its TPM; opened for `run`, `check` and what looks
  * after them.
  */
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { askQuote, askRaise } from "../agent/client.ts";
 import type { Agent } from "../agent/index.ts";
 import type { BankSelection, CounterPlace, Quoted } from "../agent/messages.ts";
@@ -39,14 +39,19 @@ export interface Machine extends AsyncDisposable {
 
 /**
  * The log's private key; made at the first use, so that a denial before enrollment is recorded too.
+ * From then on the credential names it, and no other takes its place.
  */
 export async function logKeyOf(home: Home) {
-  const file = nodeFiles(home).log;
+  const { log, credential } = nodeFiles(home);
   if (requirePrivate(home.node, "folder") === null) mkdirSync(home.node, { mode: 0o700 });
-  if (requirePrivate(file, "file") === null) {
-    await writeKeyFile(file, generateKey("Ed25519"));
+  if (requirePrivate(log, "file") === null) {
+    if (existsSync(credential)) {
+      const remedy = "restore it from a backup, for it signs this machine's log";
+      throw new UsageError(`${log} is absent: ${remedy}.`);
+    }
+    await writeKeyFile(log, generateKey("Ed25519"));
   }
-  return readKeyFile(file);
+  return readKeyFile(log);
 }
 
 /**

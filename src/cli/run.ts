@@ -141,7 +141,9 @@ async function judge(
   };
   await opened.journal.abortOpenRuns(nowSeconds()).catch(noteUnwritten);
   const decision = await question.decide(opened.gate);
-  if (verb === "check") return await finishCheck(opened, words, circumstances, decision, tell);
+  if (verb === "check") {
+    return await conclude(opened, words, circumstances, decision, "checked", tell);
+  }
   if (!decision.verdict.allow) return await refuse(opened, words, circumstances, decision, tell);
   let admitted: Admitted;
   try {
@@ -209,37 +211,34 @@ async function refuse(
   tell: Tell,
 ): Promise<number> {
   const code = decision.code ?? "internal.undecided";
-  const exit = denialExit(code);
-  const { warnings } = circumstances.prepared;
-  try {
-    const recorded = await machine.gate.record(circumstances, { ...decision, code }, "denied");
-    const facts = { event: "denied", code, runId: null, exit, warnings } as const;
-    await tellAfter(tell, { facts, recorded, failure: decision.failure });
-    return deny(words, code, decision.failure, recorded, await reasonsOf(decision, code));
-  } catch (error) {
-    return deny(words, codeOfFailure(error), messageOf(error), null);
-  }
+  return await conclude(machine, words, circumstances, { ...decision, code }, "denied", tell);
 }
 
-async function finishCheck(
+/** Records a decision that starts nothing, and tells it. */
+async function conclude(
   machine: Machine,
   words: JobWords,
   circumstances: Circumstances,
   decision: Decision,
+  event: "denied" | "checked",
   tell: Tell,
 ): Promise<number> {
   const { code, failure } = decision;
-  const recorded = await machine.gate.record(circumstances, decision, "checked");
   const exit = code === null ? 0 : denialExit(code);
+  let recorded: Recorded;
+  try {
+    recorded = await machine.gate.record(circumstances, decision, event);
+  } catch (error) {
+    return deny(words, codeOfFailure(error), messageOf(error), null);
+  }
   const { warnings } = circumstances.prepared;
-  const facts = { event: "checked", code, runId: null, exit, warnings } as const;
-  await tellAfter(tell, { facts, recorded, failure });
+  await tellAfter(tell, { facts: { event, code, runId: null, exit, warnings }, recorded, failure });
   if (code !== null) {
     return deny(words, code, failure, recorded, await reasonsOf(decision, code));
   }
   if (words.globals.json) printJson({ allow: true, leaf: recorded.index });
   else printLines(["It would be admitted."]);
-  return 0;
+  return exit;
 }
 
 /** Which PCR, boot event or file was denied, as far as the evidence tells. */

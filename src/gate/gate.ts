@@ -129,7 +129,7 @@ export class Gate {
 
   /**
    * Records a decision that starts nothing: a denial, or a check (of either verdict). The case is
-   * kept first.
+   * kept first; where it cannot be, the leaf names none, and is written all the same.
    *
    * @throws LogError where case or leaf cannot be made durable.
    */
@@ -140,14 +140,22 @@ export class Gate {
   ): Promise<Recorded> {
     const { caseBytes, verdict } = decision;
     const { cases, journal, coreDigest } = this.#parts;
-    const digest = caseBytes && (await cases.write(caseBytes));
-    return journal.record({
+    let unkept: unknown = null;
+    const digest =
+      caseBytes &&
+      (await cases.write(caseBytes).catch((error: unknown) => {
+        unkept = error;
+        return null;
+      }));
+    const recorded = await journal.record({
       proven: provenBy(verdict, nowSeconds()),
       leaf: leafOf(verdict, {
         ...{ event, code: decision.code, run: null, parentRun },
         ...{ case: digest, core: coreDigest, warnings: prepared.warnings },
       }),
     });
+    if (unkept !== null) throw unkept;
+    return recorded;
   }
 
   /**

@@ -46,10 +46,15 @@ export function codeOfFailure(error: unknown): Code {
   if (error instanceof ExecError) {
     return error.code === "exec.deadline" ? "internal.deadline" : "internal.exec";
   }
-  // The system's own refusals: of a file that is there, and cannot be read.
-  if (error instanceof Error && "syscall" in error) return "internal.evidence";
+  // A file that is there, and cannot be read.
+  if (isSystems(error) || (error instanceof Error && isSystems(error.cause))) {
+    return "internal.evidence";
+  }
   return "internal.undecided";
 }
+
+/** Whether it is the system's own refusal. */
+const isSystems = (error: unknown): boolean => error instanceof Error && "syscall" in error;
 
 /**
  * What the host could not do explains a quote that is missing; any other code of the core stands by

@@ -14,10 +14,9 @@ import {
   StoreError,
   type Transaction,
 } from "../store/contract.ts";
-import { signCheckpoint } from "./checkpoint.ts";
+import { type Appended, Appender } from "./appender.ts";
 import { LedgerConflict, type LedgerErrorCode, LogError, LogTampered } from "./error.ts";
-import { encodeLeaf, type Leaf, parseLeaf } from "./leaf.ts";
-import { append, EMPTY_ROOT, encodeFrontier, leafHash, parseFrontier, rootOf } from "./merkle.ts";
+import { type Leaf, parseLeaf } from "./leaf.ts";
 import type { NoteSigner } from "./note.ts";
 import { currentProcess, formatProcess, mayLive, type Process } from "./owner.ts";
 
@@ -86,14 +85,7 @@ export interface Settled {
 }
 
 /** A leaf that is durable, and the head over the log up to it. */
-export interface Recorded {
-  readonly index: number;
-  readonly leafHash: Uint8Array;
-  /** index + 1 */
-  readonly size: number;
-  readonly root: Uint8Array;
-  /** The signed checkpoint. */
-  readonly head: string;
+export interface Recorded extends Appended {
   /** The leaf's: set where the grant's class marks every use. */
   readonly mark: Leaf["mark"];
 }
@@ -101,8 +93,7 @@ export interface Recorded {
 /** One per process is enough; calls may overlap. */
 export class Journal {
   readonly #store: Store;
-  readonly #origin: string;
-  readonly #signer: NoteSigner;
+  readonly #appender: Appender;
   readonly #process: Process;
   readonly #owner: string;
   /**
@@ -114,8 +105,7 @@ export class Journal {
   /** Throws LogError `log.owner` where the system does not identify processes. */
   constructor({ store, origin, signer }: JournalOptions) {
     this.#store = store;
-    this.#origin = origin;
-    this.#signer = signer;
+    this.#appender = new Appender(origin, signer);
     this.#process = currentProcess();
     this.#owner = `${formatProcess(this.#process)}/${randomBytes(8).toString("hex")}`;
   }
@@ -198,7 +188,7 @@ export class Journal {
         if (!conflicts[i]) return leaf;
         return { ...leaf, event: "denied", code: "internal.ledger" };
       });
-      const { size } = await this.#appendAll(transaction, leaves);
+      const { size } = await this.#appender.append(transaction, leaves);
       const first = size - leaves.length;
       return conflicts.map((conflict, i) => ({ index: first + i, conflict }));
     });
@@ -243,27 +233,7 @@ export class Journal {
   }
 
   async #append(transaction: Transaction, leaf: Leaf): Promise<Recorded> {
-    return { ...(await this.#appendAll(transaction, [leaf])), mark: leaf.mark };
-  }
-
-  /** Appends leaves, and one head over all of them; tells of the last. */
-  async #appendAll(transaction: Transaction, leaves: readonly Leaf[]) {
-    const tree = await transaction.tree();
-    let frontier = parseFrontier(tree.size, tree.frontier);
-    let last: Uint8Array = EMPTY_ROOT;
-    const stored = leaves.map((leaf) => {
-      const bytes = encodeLeaf(leaf);
-      last = leafHash(bytes);
-      const index = frontier.size;
-      frontier = append(frontier, last);
-      return { index, bytes, hash: last };
-    });
-    const { size } = frontier;
-    const root = rootOf(frontier);
-    const head = signCheckpoint({ origin: this.#origin, size, root }, this.#signer);
-    await transaction.appendLeaves(stored, encodeFrontier(frontier));
-    await transaction.putHead({ size, note: Buffer.from(head) });
-    return { index: size - 1, leafHash: last, size, root, head };
+    return { ...(await this.#appender.append(transaction, [leaf])), mark: leaf.mark };
   }
 
   #durably<T>(work: (transaction: Transaction) => Promise<T>): Promise<T> {

@@ -1,6 +1,9 @@
+import { generateKeyPairSync } from "node:crypto";
+import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { Journal } from "../../../src/log/journal.ts";
+import { Journal } from "../../../src/log/journal.ts";
 import { parseLeaf } from "../../../src/log/leaf.ts";
+import { type NoteSigner, noteSigner } from "../../../src/log/note.ts";
 import { verifyLog } from "../../../src/log/verification.ts";
 import {
   claimOf,
@@ -181,6 +184,36 @@ describe("settle", () => {
     );
     expect(await home.store.uses([digest(60)])).toEqual([0]);
     expect((await home.store.tree()).size).toBe(0);
+  });
+});
+
+describe("a log that is not this key's", () => {
+  const signer = (origin: string) => noteSigner(origin, generateKeyPairSync("ed25519").privateKey);
+  const other = (origin: string, key: NoteSigner) =>
+    new Journal({ store: home.store, origin, signer: key });
+  const tampered = expect.objectContaining({ name: "LogTampered", code: "log.head-signature" });
+
+  test("is not continued: no claim, no record, and nothing is written", async () => {
+    await journal.record({ proven: null, leaf: denied("artifact.missing") });
+    const elsewhere = "example.org/elsewhere";
+    const strangers = [other(ORIGIN, signer(ORIGIN)), other(elsewhere, signer(elsewhere))];
+    for (const stranger of strangers) {
+      await expect(stranger.claim(claimOf(50, 60, 3))).rejects.toEqual(tampered);
+      const entry = { proven: null, leaf: denied("artifact.missing") } as const;
+      await expect(stranger.record(entry)).rejects.toEqual(tampered);
+    }
+    expect(await home.store.uses([digest(60)])).toEqual([0]);
+    await journal.record({ proven: null, leaf: denied("artifact.missing") });
+    expect((await verified()).size).toBe(2);
+  });
+
+  test("nor one whose state for appending is another than its head's", async () => {
+    await journal.record({ proven: null, leaf: denied("artifact.missing") });
+    const sql = new DatabaseSync(home.file);
+    sql.exec("UPDATE tree SET frontier = zeroblob(32)");
+    sql.close();
+    const again = journalOf(home.store).claim(claimOf(50, 60, 3));
+    await expect(again).rejects.toEqual(tampered);
   });
 });
 
