@@ -39,9 +39,8 @@ async function ask(path: string, question: Question): Promise<Uint8Array | null>
   if (socket === null) return null;
   // What breaks the connection ends it, and with it the answer.
   socket.on("error", () => undefined);
-  socket.setTimeout(ANSWER_MS, () => socket.destroy());
   send(socket, encodeQuestion(question));
-  const answer = await receive(socket);
+  const answer = await receive(socket, ANSWER_MS);
   socket.destroy();
   if (answer === null) throw noAnswer();
   return answer;

@@ -1,13 +1,10 @@
 /** The boot event log, as the kernel shows it. */
-import { type FileHandle, open } from "node:fs/promises";
 import { LIMITS } from "../limits.ts";
 import { EvidenceError } from "./evidence.ts";
+import { readToEnd } from "./kernel-file.ts";
 
 /** Where Linux shows the log of the first TPM (securityfs, readable by root alone). */
 export const EVENT_LOG_PATH = "/sys/kernel/security/tpm0/binary_bios_measurements";
-
-/** Such files have no size before they are read to their end. */
-const CHUNK_BYTES = 65_536;
 
 const REASONS: { readonly [errno: string]: string } = {
   ENOENT:
@@ -24,33 +21,18 @@ const REASONS: { readonly [errno: string]: string } = {
  * @throws EvidenceError `agent.event-log` that says what is missing, and what to do.
  */
 export async function readEventLog(path: string = EVENT_LOG_PATH): Promise<Uint8Array> {
-  let handle: FileHandle | null = null;
+  let log: Uint8Array;
   try {
-    handle = await open(path);
-    return await readAll(handle, path);
+    log = await readToEnd(path, LIMITS.eventLogBytes);
   } catch (cause) {
-    if (cause instanceof EvidenceError) throw cause;
     const { code = "" } = cause as NodeJS.ErrnoException;
     throw unreadable(path, REASONS[code] ?? (cause as Error).message, cause);
-  } finally {
-    await handle?.close();
   }
-}
-
-async function readAll(handle: FileHandle, path: string): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  let total = 0;
-  for (;;) {
-    const { bytesRead, buffer } = await handle.read(Buffer.alloc(CHUNK_BYTES), 0, CHUNK_BYTES);
-    if (bytesRead === 0) break;
-    chunks.push(buffer.subarray(0, bytesRead));
-    total += bytesRead;
-    if (total > LIMITS.eventLogBytes) {
-      throw unreadable(path, `it has more than ${LIMITS.eventLogBytes} bytes: no boot event log`);
-    }
+  if (log.length > LIMITS.eventLogBytes) {
+    throw unreadable(path, `it has more than ${LIMITS.eventLogBytes} bytes: no boot event log`);
   }
-  if (total === 0) throw unreadable(path, "it is empty: the firmware handed no log over");
-  return new Uint8Array(Buffer.concat(chunks));
+  if (log.length === 0) throw unreadable(path, "it is empty: the firmware handed no log over");
+  return log;
 }
 
 function unreadable(path: string, why: string, cause?: unknown): EvidenceError {

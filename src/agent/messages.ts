@@ -187,11 +187,16 @@ export function send(socket: Socket, body: Uint8Array): void {
   socket.write(Buffer.concat([head, body]));
 }
 
-/** The one message of a connection; null where it ends, or says more, or too much. */
-export function receive(socket: Socket): Promise<Uint8Array | null> {
+/**
+ * The one message of a connection; null where it ends, or says more, or too much. Whoever has not
+ * said it whole within this time is cut off, however slowly it goes on.
+ */
+export function receive(socket: Socket, withinMs: number): Promise<Uint8Array | null> {
   return new Promise((done) => {
     let bytes = Buffer.alloc(0);
+    const timer = setTimeout(() => socket.destroy(), withinMs);
     const end = (message: Uint8Array | null): void => {
+      clearTimeout(timer);
       // Whatever else is sent is read, and kept nowhere.
       socket.off("data", take).resume();
       done(message);

@@ -111,14 +111,12 @@ export class AgentServer implements AsyncDisposable {
     socket.once("close", () => this.#sockets.delete(socket));
     // Whoever asked is gone: nothing is lost but its answer.
     socket.on("error", () => undefined);
-    socket.setTimeout(QUESTION_MS, () => socket.destroy());
-    const bytes = await receive(socket);
+    const bytes = await receive(socket, QUESTION_MS);
     const question = bytes && decodeQuestion(bytes);
     if (question === null) {
       socket.destroy();
       return;
     }
-    socket.setTimeout(0);
     this.#waiting.push({
       question,
       answer: (answer) => {

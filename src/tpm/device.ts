@@ -19,6 +19,7 @@ class DeviceTransport implements Transport {
   readonly managed: boolean;
   readonly #file: FileHandle;
   readonly #path: string;
+  #running = false;
   #closed = false;
 
   constructor(file: FileHandle, path: string) {
@@ -28,6 +29,7 @@ class DeviceTransport implements Transport {
   }
 
   async transmit(command: Uint8Array): Promise<Uint8Array> {
+    this.#running = true;
     try {
       // The driver takes one command a write and gives one response a read.
       const { bytesWritten } = await this.#file.write(command, 0, command.length, null);
@@ -37,13 +39,21 @@ class DeviceTransport implements Transport {
       return response.slice(0, bytesRead);
     } catch (cause) {
       throw new TpmTransportError(`${this.#path}: ${reason(cause)}.`, { cause });
+    } finally {
+      this.#running = false;
     }
   }
 
+  /**
+   * A file is closed behind the call that waits for it, which only the driver ends: it gives a TPM
+   * up after some minutes. Until then nobody else has to wait, but the process does not exit.
+   */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await this.#file.close();
+    const closed = this.#file.close();
+    if (this.#running) closed.catch(() => undefined);
+    else await closed;
   }
 }
 

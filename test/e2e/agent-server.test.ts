@@ -107,7 +107,7 @@ test("who says something else is not answered, and keeps nobody from being serve
     if (client === null) throw new Error("no agent runs");
     client.on("error", () => undefined);
     client.write(bytes);
-    expect(await receive(client)).toBeNull();
+    expect(await receive(client, 5_000)).toBeNull();
   }
   // One that says nothing holds nobody up.
   const silent = await connect(socket);

@@ -80,7 +80,7 @@ describe("who stands at the agent's place and lies", () => {
   async function lie(answer: Uint8Array): Promise<void> {
     liar = createServer(async (client) => {
       client.on("error", () => undefined);
-      await receive(client);
+      await receive(client, 5_000);
       send(client, answer);
       client.end();
     });

@@ -1,4 +1,8 @@
 /** What goes over the agent's socket: what was said arrives, and nothing else is understood. */
+import { randomUUID } from "node:crypto";
+import { createConnection, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import {
   AgentError,
@@ -10,6 +14,7 @@ import {
   encodeRaised,
   encodeRefusal,
   type Question,
+  receive,
 } from "../../../src/agent/messages.ts";
 import { encode } from "../../../src/wire/cbor.ts";
 
@@ -98,4 +103,18 @@ describe("answers", () => {
       );
     }
   });
+});
+
+test("whoever says a byte at a time is cut off in time", async () => {
+  const path = join(tmpdir(), `slow ${randomUUID()}`);
+  const server = createServer((client) => {
+    client.on("error", () => undefined);
+    client.write(Uint8Array.of(0, 0, 1, 0));
+    const timer = setInterval(() => client.write("x"), 20);
+    client.once("close", () => clearInterval(timer));
+  });
+  await new Promise<void>((done) => server.listen(path, done));
+  const socket = createConnection(path);
+  expect(await receive(socket, 200)).toBeNull();
+  await new Promise((done) => server.close(done));
 });
