@@ -1,9 +1,14 @@
 /** The only readers of the system's clocks. */
 import { openSync, readSync } from "node:fs";
 
-/** Seconds since 1970, whole; the wall clock, which its owner can set to anything. */
+/** Milliseconds since 1970; the wall clock, which its owner can set to anything. */
+export function nowMs(): number {
+  return Date.now();
+}
+
+/** The same in whole seconds, as everything that is signed or judged counts. */
 export function nowSeconds(): number {
-  return Math.floor(Date.now() / 1000);
+  return Math.floor(nowMs() / 1000);
 }
 
 /** Milliseconds on a clock that never goes back; only differences mean anything. */

@@ -9,7 +9,7 @@
  * The gate knows no TPM and no network; it is handed a source of evidence. It never allows
  * anything: what the core did not allow, no path through here starts.
  */
-import { boottimeMs, nowSeconds } from "../clock.ts";
+import { boottimeMs, nowMs, nowSeconds } from "../clock.ts";
 import { type Allowed, type Code, denied, isAllowed, type Verdict } from "../core/index.ts";
 import { LIMITS } from "../limits.ts";
 import type { CaseFolder } from "../log/cases.ts";
@@ -117,8 +117,9 @@ export class Gate {
         asked,
       );
       if (isAllowed(verdict)) {
-        const leftMs = (verdict.request.expires - decidedSeconds) * 1000;
-        const deadlineMs = startMs + Math.min(leftMs, LIMITS.nonceSeconds * 1000);
+        // The case has whole seconds; a clock that was set back since gives no time either.
+        const leftMs = verdict.request.expires * 1000 - Math.max(nowMs(), decidedSeconds * 1000);
+        const deadlineMs = Math.min(boottimeMs() + leftMs, startMs + LIMITS.nonceSeconds * 1000);
         this.#issued.set(verdict, { asked, caseBytes, decidedSeconds, deadlineMs });
       }
       return { verdict, caseBytes, ...reasonOf(verdict, failure, missing) };
@@ -214,8 +215,9 @@ export class Gate {
   }
 
   /**
-   * Starts the job and waits for its end. `onStart` comes first: where it throws, nothing starts. The
-   * deadline is checked after it and after the durable intent, immediately before exec.
+   * Starts the job and waits for its end. `onStart` comes right before the start, with nothing to wait
+   * for in between: where it throws, nothing starts. The deadline is checked after it and after the
+   * durable intent, immediately before exec.
    *
    * @throws LogError where the outcome cannot be recorded; the job has ended all the same, and the
    * run will be found open and declared aborted.
@@ -233,8 +235,8 @@ export class Gate {
     let code: Code | null = null;
     let failure: string | null = null;
     try {
-      await onStart(pending);
       if (anchorDue) await this.#raiseAnchor();
+      await onStart(pending);
       outcome = await pending.release(deadlineMs);
     } catch (error) {
       await pending.cancel();

@@ -86,7 +86,7 @@ sub finish { slay(); exit 0 }
 
 # The job's process, from fork to execveat. A failed step is reported with its errno, and nothing runs.
 sub job {
-  my ($report, $uid, $gid, $switch, $script, $cwd, $argv, $env) = @_;
+  my ($report, $uid, $gid, $switch, $script, $cwd, $argv, $env, $deadline_ms) = @_;
   my $step = sub { return if $_[1]; syswrite $report, sprintf '%s %d %s', $_[0], $!, $!; kill 'KILL', $$; sleep 1 };
   $SIG{$_} = 'DEFAULT' for @quiet, 'FPE';              # Perl itself ignores SIGFPE
   $step->('SIG_UNBLOCK', mask(1));
@@ -114,6 +114,8 @@ sub job {
   }
   # Whatever the gate inherited without O_CLOEXEC ends here (CLOSE_RANGE_CLOEXEC); a script keeps descriptor 3.
   $step->('close_range', syscall($close_range, $script ? 4 : 3, 0xffffffff, 4) == 0);
+  # Last of all: whoever serves the working directory's file system (FUSE, say) may have taken its time.
+  $step->('deadline', now_ms() < $deadline_ms);
   my ($path, $argp, $envp) = ('', pack('p*', @$argv) . pack('J', 0), pack('p*', @$env) . pack('J', 0));
   syscall($execveat, 4, $path, $argp, $envp, 0x1000); # AT_EMPTY_PATH; not execvp, which would fall back to sh
   $step->('execveat', 0);
@@ -127,16 +129,15 @@ my @argv = splice @rest, 0, $count;
 say_line('ready');
 ($kind, $body) = frame();
 die "protocol: $kind" if $kind ne 'G';
-if (now_ms() >= $body) { say_line('deadline'); exit 0 }
 
 sub give_up { say_line('failed', $_[0], $! + 0, $!); exit 0 }
 pipe(my $result, my $report) or give_up('pipe');
 my $pid = fork() // give_up('fork');
-if ($pid == 0) { job($report, $uid, $gid, $switch, $script, $cwd, \@argv, \@rest); exit 1 }
+if ($pid == 0) { job($report, $uid, $gid, $switch, $script, $cwd, \@argv, \@rest, $body); exit 1 }
 my $end_ms = now_ms() + $runtime_ms;
 close $report;
 my $failure = do { local $/; <$result> };
-if (defined $failure && $failure ne '') { say_line('failed', $failure); finish() }
+if (defined $failure && $failure ne '') { say_line($failure =~ /^deadline/ ? 'deadline' : "failed $failure"); finish() }
 say_line('started');
 
 my ($status, $overrun) = (undef, 0);

@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { closeSync, existsSync, openSync, readlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -123,3 +123,17 @@ describe.each(everyone)("a job of $name", (user) => {
     if (user !== bareUser) expect(processes.split(" ").length).toBeLessThan(5);
   });
 });
+
+const strace = spawnSync("strace", ["-o", "/dev/null", "true"]).status === 0;
+test.skipIf(!strace)(
+  "a job does not start when its directory's file system holds it up",
+  async () => {
+    // As FUSE may: chdir(2) returns in the end, past the deadline.
+    const hold = ["-e", "trace=chdir", "-e", "inject=chdir:delay_enter=600000"];
+    const [user = bareUser] = everyone;
+    const prefix = ["strace", "-f", "-qq", "-o", "/dev/null", ...hold, ...user.prefix];
+    const job = { executable: "/bin/sh", argv: ["sh", "-c", "echo ran"], deadlineMs: 300 };
+    const { error, stdout } = await runGate({ ...user, prefix }, job);
+    expect([error, stdout.toString()]).toEqual(["exec.deadline", ""]);
+  },
+);

@@ -104,6 +104,23 @@ test("where what comes before the start fails, nothing starts, and the run is ov
   expect(await g.store.openRuns()).toEqual([]);
 });
 
+test("the counter rises before anyone hears of the start, so that a signal until then ends the gate", async () => {
+  const said: string[] = [];
+  const raise = async (value: bigint): Promise<bigint> => {
+    said.push("raised");
+    return value + 1n;
+  };
+  const gate = new Gate({ ...g.parts, counter: { raise } });
+  const verdict = await allowed(await ask(), gate);
+  // Enrolled again meanwhile, by another process.
+  const name = new Uint8Array(34);
+  const anchor = { index: 1, name, value: 5n, announced: true, snapshotVersion: 0, size: 0 };
+  await g.store.transact((transaction) => transaction.setAnchor(anchor));
+  const admitted = await gate.claim(verdict);
+  const { outcome } = await gate.execute(admitted, () => void said.push("told"));
+  expect([said, outcome]).toEqual([["raised", "told"], { kind: "exited", code: 0 }]);
+});
+
 test("a denial is recorded, and raises the floors that were proven", async () => {
   const asked = await ask({ job: { uid: 1 }, snapshot: { freeze: "all" } });
   const decision = await g.gate.decide(asked);
@@ -243,13 +260,14 @@ describe("what the host cannot do is a denial", () => {
   });
 
   test("internal.deadline: the permission ran out between intent and start", async () => {
-    // A grant with a second left: its deadline has passed when the claim is durable.
+    // A grant expires in a tenth of a second: the case, in whole seconds, has one left.
     const asked = await ask();
+    vi.setSystemTime(NOW * 1000 + 900);
     const scope = { ...g.world.scope(), ...scopeOf(asked) };
     const materials = await g.materials(asked.prepared, { scope, grant: { exp: NOW + 1 } });
     const verdict = await allowed({ ...asked, materials });
     const admitted = await g.gate.claim(verdict);
-    await new Promise((done) => setTimeout(done, 1_100));
+    await new Promise((done) => setTimeout(done, 150));
     const ended = await g.gate.execute(admitted, () => undefined);
     expect(ended).toMatchObject({ code: "internal.deadline", outcome: null });
     expect(await eventsOf(g)).toEqual(["intent", "outcome internal.deadline"]);
