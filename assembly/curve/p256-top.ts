@@ -3,7 +3,8 @@
  * shared by them costs more than it saves: projective coordinates, x = X/Z and y = Y/Z, without any
  * inversion. An addition (H. Cohen, A. Miyaji, T. Ono, Efficient elliptic curve exponentiation
  * using mixed coordinates, Asiacrypt 1998, §2.2) takes 14 multiplications of vectors, in the first of
- * these levels, where both points are affine, seven. Where it is exceptional (P = Q, P = -Q, or infinity) Z becomes zero, and stays zero in every sum it enters.
+ * these levels, where both points are affine, seven. Where it is exceptional (P = Q, P = -Q, or
+ * infinity) Z becomes zero, and stays zero in every sum it enters.
  */
 import { invariant } from "../abi";
 import {
@@ -24,15 +25,15 @@ import {
 import { pointOf as treePoint, sumGroups } from "./tree";
 
 /** Additions of one level up to which this form is the faster one (measured). */
-const JOBS_MAX: u32 = 8;
+const JOBS_MAX: u32 = 6;
 /** Points of a group, and groups, when a level has no more additions than that. */
-const POINTS_MAX: u32 = 17;
-const GROUPS_MAX: u32 = 8;
+const POINTS_MAX: u32 = 13;
+const GROUPS_MAX: u32 = 6;
 
 const POINT_BYTES: u32 = 480;
 const Y: usize = 160;
 const Z: usize = 320;
-const POINTS: usize = memory.data(8 * 17 * 480, 16);
+const POINTS: usize = memory.data(6 * 13 * 480, 16);
 
 const T: usize = memory.data(160, 16);
 const U: usize = memory.data(160, 16);

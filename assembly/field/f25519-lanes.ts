@@ -6,7 +6,7 @@ import { reduce } from "./f25519-lanes.generated";
 import { fill, toLimbs as toLimbsModulo, turnOne, turnTwo } from "./lanes";
 import { isZero } from "./limbs";
 import { multiply, multiplyDifference } from "./products.generated";
-import { invertOdd } from "./safegcd";
+import { invertPlain } from "./lehmer";
 
 export { add, fill, LANES_BYTES, sub, turnOne, turnTwo } from "./lanes";
 
@@ -53,7 +53,7 @@ export function invertLanes(out: usize, a: usize): void {
   mul(OTHERS, OTHERS, TURNED);
   toLimbs(PLAIN, PRODUCT, 0);
   assert(!isZero(PLAIN, 8));
-  invertOdd(PLAIN, PLAIN, PRIME, 8);
+  invertPlain(PLAIN, PLAIN, PRIME, 8);
   fill(TURNED, PLAIN);
   mul(out, OTHERS, TURNED);
 }

@@ -9,7 +9,7 @@
 import { invariant } from "../abi";
 import { addLimbs, bitLength, bitOf, clear, compare, copy, limb, setLimb, subLimbs } from "./limbs";
 import { add12, add8, mul12, mul8, sub12, sub8 } from "./montgomery.generated";
-import { invertOdd } from "./safegcd";
+import { invertPlain } from "./lehmer";
 
 /** 4096 bits. */
 export const LIMBS_MAX: u32 = 128;
@@ -147,7 +147,7 @@ export function pow(modulus: Modulus, out: usize, a: usize, exponent: usize, lim
 /** out = 1/a, in Montgomery's form; 0 where a has no inverse, as 0 has none. */
 export function invert(modulus: Modulus, out: usize, a: usize): void {
   // 1/(a·R), then twice times R.
-  invertOdd(out, a, modulus.m, modulus.limbs);
+  invertPlain(out, a, modulus.m, modulus.limbs);
   mul(modulus, out, out, modulus.square);
   mul(modulus, out, out, modulus.square);
 }

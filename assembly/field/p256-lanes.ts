@@ -12,7 +12,7 @@ import { add as addModular } from "./montgomery";
 import { FIELD, PRIME } from "./p256";
 import { reduce, reduceLess } from "./p256-lanes.generated";
 import { multiply, multiplyDifference, square } from "./products.generated";
-import { invertOdd } from "./safegcd";
+import { invertPlain } from "./lehmer";
 
 export { add, choose, copyLanes, LANES_BYTES, setLane, sub, turnOne, turnTwo } from "./lanes";
 export { scaledDifference } from "./products.generated";
@@ -119,7 +119,7 @@ export function invertLanes(out: usize, a: usize): bool {
   mul(OTHERS, OTHERS, TURNED);
   toLimbs(PLAIN, PRODUCT, 0);
   if (isZeroNumber(PLAIN, 8)) return false;
-  invertOdd(PLAIN, PLAIN, PRIME, 8);
+  invertPlain(PLAIN, PLAIN, PRIME, 8);
   fill(TURNED, PLAIN);
   mul(TURNED, TURNED, CUBE);
   mul(out, OTHERS, TURNED);

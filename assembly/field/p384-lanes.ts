@@ -7,7 +7,7 @@ import { addLimbs, clear, compare, isZero as isZeroNumber, limb, setLimb, subLim
 import { add as addModular } from "./montgomery";
 import { FIELD, PRIME } from "./p384";
 import { multiply, reduce, reduceLess } from "./p384-lanes.generated";
-import { invertOdd } from "./safegcd";
+import { invertPlain } from "./lehmer";
 
 /** Bytes of four numbers. */
 export const WIDE_BYTES: i32 = 240;
@@ -154,7 +154,7 @@ export function invertLanes(out: usize, a: usize): bool {
   mul(OTHERS, OTHERS, TURNED);
   toPlain(PRODUCT, 0);
   if (isZeroNumber(PLAIN, 12)) return false;
-  invertOdd(PLAIN, PLAIN, PRIME, 12);
+  invertPlain(PLAIN, PLAIN, PRIME, 12);
   fill(TURNED, PLAIN);
   mul(TURNED, TURNED, CUBE);
   mul(out, OTHERS, TURNED);

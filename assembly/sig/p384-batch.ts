@@ -42,7 +42,7 @@ export const WIDE_BATCH_MAX: u32 = 32;
 const ENTRIES_MAX: u32 = 176;
 const ENTRIES: usize = memory.data(4 * 176 * 4, 16);
 /** Additions of one level up to which projective coordinates are the faster ones (measured). */
-const JOBS_TOP_MAX: u32 = 6;
+const JOBS_TOP_MAX: u32 = 3;
 const BASE_ENTRIES: u32 = 1 << (BASE_WINDOW - 1);
 let live: u32 = 0;
 

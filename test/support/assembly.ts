@@ -37,7 +37,7 @@ const TOGETHER: readonly Part[] = [
     ...["crypto", "sig/ecdsa", "sig/ed25519", "sig/rsa", "policy/pcr-rules"],
     ...["public", "attest", "signature", "pcr", "clock"].map((name) => `tpm/${name}`),
   ),
-  part(BUILDS, "field/safegcd", "field/montgomery", "field/limbs", "hash/hash"),
+  part(BUILDS, "field/lehmer", "field/montgomery", "field/limbs", "hash/hash"),
   part(["simd"], "field/p256-lanes", "field/long-lanes", "hash/sha256-lanes"),
   part(
     ["simd"],

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
-import { BUILDS, compile, Instance } from "../../support/assembly.ts";
-import { inverse, mod } from "../../support/weierstrass.ts";
+import { compile, Instance } from "../../support/assembly.ts";
+import { mod } from "../../support/weierstrass.ts";
 
 const P = 2n ** 256n - 2n ** 224n + 2n ** 192n + 2n ** 96n - 1n;
 const R = 2n ** 260n;
@@ -157,43 +157,5 @@ describe("field/p256-lanes, simd", () => {
         expect(core.call("isZero", at, 2)).toBe(0);
       }
     }
-  });
-});
-
-describe.each(BUILDS)("field/safegcd, %s", (build) => {
-  const N256 = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;
-  const P384 = 2n ** 384n - 2n ** 128n - 2n ** 96n + 2n ** 32n - 1n;
-  let core: Instance;
-  beforeAll(async () => {
-    core = new Instance(await compile(build, ["assembly/field/safegcd.ts"]));
-  });
-
-  function invert(a: bigint, m: bigint, limbs: number): bigint {
-    const bytes = (value: bigint): Uint8Array =>
-      Uint8Array.from(Buffer.from(value.toString(16).padStart(limbs * 8, "0"), "hex").reverse());
-    core.reset();
-    const out = core.room(limbs * 4);
-    core.call("invertOdd", out, core.put(bytes(a)), core.put(bytes(m)), limbs);
-    return BigInt(
-      `0x${Buffer.from(core.get(out, limbs * 4))
-        .reverse()
-        .toString("hex")}`,
-    );
-  }
-
-  test.each([
-    ["p of P-256", P, 8],
-    ["n of P-256", N256, 8],
-    ["2^255 - 19", 2n ** 255n - 19n, 8],
-    ["p of P-384", P384, 12],
-  ] as const)("inverts modulo %s", (_, m, limbs) => {
-    const ends = [0n, 1n, 2n, 3n, m - 1n, m - 2n, (m + 1n) / 2n, 2n ** 128n, 2n ** 30n, 2n ** 32n];
-    for (const a of ends) expect(invert(a, m, limbs), `${a}`).toBe(a === 0n ? 0n : inverse(a, m));
-    fc.assert(
-      fc.property(fc.bigInt({ min: 1n, max: m - 1n }), (a) => {
-        expect(invert(a, m, limbs)).toBe(inverse(a, m));
-      }),
-      { numRuns: 300 },
-    );
   });
 });
