@@ -8,21 +8,20 @@ const REFRESH_MS = 5_000;
 /** With every decision, but no oftener: a busy plane has better to do. */
 const EAGER_MS = 1_000;
 const RETRY_MS = 2_000;
-/** Distinct in hue and in lightness; the legend names each. */
-const COLORS = [
-  "#b3261e",
-  "#0b57d0",
-  "#146c2e",
-  "#8e4ec6",
-  "#b06000",
-  "#00796b",
-  "#5f6368",
-  "#d01884",
-];
+/** Classes of page.css, distinct in hue; the legend names each. */
+const COLORS = ["c0", "c1", "c2", "c3", "c4", "c5", "c6", "c7"];
 const KEY = "portcullis-token";
 
 let token = sessionStorage.getItem(KEY);
+/** Ends what was begun with this token. */
+let session = new AbortController();
+/** The last ones, the newest first. */
 let decisions = [];
+/** Whether they stay as they are shown, for who reads them. */
+let held = false;
+let painting = false;
+/** Seconds from this page's clock to the plane's, which may differ from the browser's. */
+let ahead = 0;
 /** Status index of the first node shown, and where the next page begins. */
 let from = 0;
 let following = 0;
@@ -54,7 +53,8 @@ function cell(content, className) {
   return made;
 }
 
-const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString();
+const clock = (seconds) => new Date(seconds * 1000).toLocaleString();
+const planeSeconds = () => ahead + performance.now() / 1000;
 const short = (hex) => (hex === null ? "unknown" : `${hex.slice(2, 14)}…`);
 
 function verdict(code) {
@@ -67,6 +67,7 @@ function span(seconds) {
 }
 
 function showState({ domain, charter, snapshot, freeze, decision, now }) {
+  ahead = now - performance.now() / 1000;
   byId("domain").textContent = domain;
   const left = snapshot.expires - now;
   const age = `version ${snapshot.version}, ${span(now - snapshot.issued)} old, `;
@@ -122,9 +123,9 @@ function count(minute, code, more) {
   minutes.set(minute, counts);
 }
 
-function rectangle(x, y, width, height, fill) {
+function rectangle(x, y, width, height, look) {
   const made = document.createElementNS(SVG, "rect");
-  for (const [name, value] of Object.entries({ x, y, width, height, fill })) {
+  for (const [name, value] of Object.entries({ x, y, width, height, class: look })) {
     made.setAttribute(name, value);
   }
   return made;
@@ -138,7 +139,7 @@ function drawing(box) {
 }
 
 function showChart() {
-  const last = Math.floor(performance.now() / 60_000);
+  const last = Math.floor(planeSeconds() / 60);
   for (const minute of minutes.keys()) if (minute <= last - MINUTES) minutes.delete(minute);
   const totals = new Map();
   for (const counts of minutes.values()) {
@@ -188,38 +189,49 @@ async function refresh() {
   following = next ?? 0;
   byId("more").hidden = from === 0 && next === null;
   byId("more").textContent = next === null ? "First nodes" : "Next nodes";
+  paint();
 }
 
 function tellOf(promise) {
   promise.catch((error) => {
-    byId("notice").textContent = error.message;
+    if (error instanceof Refused) leave(error.message);
+    else byId("notice").textContent = error.message;
+  });
+}
+
+/** Once a frame, however many decisions come in it. */
+function paint() {
+  if (painting) return;
+  painting = true;
+  requestAnimationFrame(() => {
+    painting = false;
+    if (!held) byId("decisions").replaceChildren(...decisions.map(decisionRow));
+    showChart();
   });
 }
 
 async function readAll() {
   const past = await (await get("/v1/decisions")).json();
   decisions = past.decisions.slice(-SHOWN).reverse();
-  byId("decisions").replaceChildren(...decisions.map(decisionRow));
   minutes = new Map();
   for (const { minute, counts } of past.minutes) {
     for (const [code, number] of Object.entries(counts)) count(minute, code, number);
   }
-  showChart();
   await refresh();
 }
 
 function take(decision) {
-  byId("decisions").prepend(decisionRow(decision));
-  while (byId("decisions").children.length > SHOWN) byId("decisions").lastElementChild.remove();
+  decisions = [decision, ...decisions].slice(0, SHOWN);
   count(Math.floor(decision.time / 60), decision.code ?? "allowed", 1);
-  showChart();
+  paint();
 }
 
 /** Server-sent events, by fetch: an EventSource cannot send the token. */
-async function follow() {
-  const { body } = await get("/v1/events");
+async function follow(signal) {
+  const { body } = await get("/v1/events", { signal });
   // What was decided between the two is in one of them at least.
   await readAll();
+  if (signal.aborted) return;
   byId("view").hidden = false;
   byId("leave").hidden = false;
   byId("notice").textContent = "";
@@ -237,21 +249,29 @@ async function follow() {
 }
 
 function leave(why) {
+  session.abort();
+  // No answer that is still to come is shown.
+  refreshes += 1;
   token = null;
   sessionStorage.removeItem(KEY);
   byId("view").hidden = true;
   byId("leave").hidden = true;
   byId("enter").hidden = false;
+  byId("token").focus();
   byId("notice").textContent = why;
 }
 
 async function show() {
+  session = new AbortController();
+  const { signal } = session;
   byId("enter").hidden = true;
-  while (token !== null) {
+  while (!signal.aborted) {
     try {
-      await follow();
+      await follow(signal);
+      if (signal.aborted) return;
       byId("notice").textContent = "The plane ended the stream; asking again.";
     } catch (error) {
+      if (signal.aborted) return;
       if (error instanceof Refused) return leave(error.message);
       byId("notice").textContent = `${error.message} Asking again.`;
     }
@@ -265,8 +285,16 @@ byId("enter").addEventListener("submit", (event) => {
   byId("token").value = "";
   sessionStorage.setItem(KEY, token);
   show();
+  // The form is gone, and what had the focus with it.
+  byId("notice").textContent = "Asking the plane.";
+  byId("title").focus();
 });
 byId("leave").addEventListener("click", () => leave("The token is forgotten."));
+byId("hold").addEventListener("click", () => {
+  held = !held;
+  byId("hold").setAttribute("aria-pressed", String(held));
+  paint();
+});
 byId("more").addEventListener("click", () => {
   from = following;
   tellOf(refresh());
