@@ -1,5 +1,6 @@
 /** `portcullis serve`: this home as the control plane of its domain. */
 import { resolve } from "node:path";
+import { inspect } from "node:util";
 import type { Command } from "commander";
 import { loadCore } from "../core/index.ts";
 import { createPool } from "../core/pool.ts";
@@ -117,9 +118,9 @@ async function openPlane(home: Home, options: Options): Promise<Served> {
   return { service, published, [Symbol.asyncDispose]: dispose };
 }
 
+/** With what lay beneath it: clients are not told. */
 function tellFailure(error: unknown): void {
-  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  complain(`portcullis: ${text}`);
+  complain(`portcullis: ${inspect(error)}`);
 }
 
 async function invite(home: Home, options: Options, url: string, certificate: string | null) {

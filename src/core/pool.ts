@@ -71,13 +71,15 @@ export class Pool {
   /**
    * As Core.decide, later. What a dead worker had is denied, `internal.undecided`.
    *
-   * @throws PortcullisError `pool.busy`: nothing was decided.
+   * @throws PortcullisError `pool.busy`, or `pool.failed` where no worker is hired any more: nothing
+   * was decided.
    */
   async decide(caseBytes: Uint8Array): Promise<Verdict> {
     if (caseBytes.length > LIMITS.caseBytes) return denied("internal.case");
+    if (this.#deaths > DEATHS_MAX) throw failed();
     const bytes = this.#waitingBytes + caseBytes.length;
     const full = this.#waiting.length >= this.#waitingMax || bytes > this.#waitingBytesMax;
-    if (this.#closed || this.#deaths > DEATHS_MAX || full) {
+    if (this.#closed || full) {
       throw new PortcullisError("pool.busy", "More cases wait than the plane takes: ask again.");
     }
     this.#waitingBytes = bytes;
@@ -122,9 +124,7 @@ export class Pool {
   async ready(): Promise<void> {
     if ([...this.#seats].some(({ ready }) => ready)) return;
     await new Promise<void>((done) => this.#expecting.push(done));
-    if (this.#deaths > DEATHS_MAX) {
-      throw new PortcullisError("pool.failed", "No thread with a core could be started.");
-    }
+    if (this.#deaths > DEATHS_MAX) throw failed();
   }
 
   #replace(seat: Seat, code: Code): void {
@@ -173,6 +173,11 @@ export class Pool {
       seat.worker.postMessage(message, [cases.bytes.buffer]);
     }
   }
+}
+
+function failed(): PortcullisError {
+  const why = "One thread with a core after the other has died: the plane must be started again.";
+  return new PortcullisError("pool.failed", why);
 }
 
 function settle(batch: readonly Waiting[], code: Code): void {

@@ -23,8 +23,10 @@ export const ALLOWED = "allowed";
 
 export class Observations {
   readonly #last: Observed[] = [];
-  /** By ueid; only what a quote of the node itself stands behind, or the newest denial. */
+  /** The newest by ueid, whoever sent it. */
   readonly #nodes = new Map<string, Observed>();
+  /** By ueid, of quotes alone that are the node's: nobody else can take its place here. */
+  readonly #counters = new Map<string, VerifiedCounters>();
   /** Minute since 1970 to counts by code. */
   readonly #minutes = new Map<number, Map<string, number>>();
   readonly #listeners = new Set<(observed: Observed) => void>();
@@ -33,19 +35,13 @@ export class Observations {
   add(observed: Observed): void {
     this.#last.push(observed);
     if (this.#last.length > LAST_MAX) this.#last.shift();
-    if (observed.ueid !== null) this.#remember(observed.ueid, observed);
+    const { ueid, counters } = observed;
+    if (ueid !== null) remember(this.#nodes, ueid, observed);
+    if (ueid !== null && counters !== null) remember(this.#counters, ueid, counters);
     const code = observed.code ?? ALLOWED;
     this.#totals.set(code, (this.#totals.get(code) ?? 0) + 1);
     this.#count(Math.floor(observed.time / 60), code);
     for (const listener of this.#listeners) listener(observed);
-  }
-
-  #remember(ueid: string, observed: Observed): void {
-    this.#nodes.delete(ueid);
-    this.#nodes.set(ueid, observed);
-    if (this.#nodes.size <= NODES_MAX) return;
-    const [oldest] = this.#nodes.keys();
-    if (oldest !== undefined) this.#nodes.delete(oldest);
   }
 
   #count(minute: number, code: string): void {
@@ -66,6 +62,11 @@ export class Observations {
     return this.#nodes.get(ueid) ?? null;
   }
 
+  /** Of the last quote that is this node's. */
+  countersOf(ueid: string): VerifiedCounters | null {
+    return this.#counters.get(ueid) ?? null;
+  }
+
   /** Since this process began, by code; agreements under ALLOWED. */
   totals(): ReadonlyMap<string, number> {
     return this.#totals;
@@ -83,4 +84,13 @@ export class Observations {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
+}
+
+/** As the newest; beyond the bound the oldest is forgotten. */
+function remember<T>(known: Map<string, T>, ueid: string, value: T): void {
+  known.delete(ueid);
+  known.set(ueid, value);
+  if (known.size <= NODES_MAX) return;
+  const [oldest] = known.keys();
+  if (oldest !== undefined) known.delete(oldest);
 }

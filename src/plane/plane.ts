@@ -123,6 +123,24 @@ export class Plane {
     return { result: await this.#sign(verdict, code), code };
   }
 
+  /**
+   * Returns where a decision could be reached and recorded now.
+   *
+   * @throws PlaneError `plane.unready`, or what stands in the way.
+   */
+  async ready(): Promise<void> {
+    const { governance, store, judge } = this.#parts;
+    const { issued, expires } = await governance.current();
+    const floors = await store.transact((transaction) => transaction.floors());
+    const now = this.now();
+    if (now < Math.max(issued, floors?.timeSeconds ?? Infinity)) {
+      throw new PlaneError("plane.unready", "Signed state is from the future: set the clock.");
+    }
+    if (now >= expires)
+      throw new PlaneError("plane.unready", "The snapshot has expired: renew it.");
+    await judge.decide(new Uint8Array(0));
+  }
+
   /** By this plane's clock, seconds since 1970. */
   now(): number {
     return (this.#parts.clockSeconds ?? nowSeconds)();
@@ -167,9 +185,9 @@ export class Plane {
         all.map((reached, i) => this.#judged(reached, digests[i] ?? null)),
       );
     } catch (cause) {
-      throw new PlaneError("plane.unwritten", `The decision was not recorded: ${String(cause)}`, {
-        cause,
-      });
+      // Why is not told to whoever asks: it names files.
+      const what = "The decision was not recorded, or perhaps it was: the plane has told why.";
+      throw new PlaneError("plane.unwritten", what, { cause });
     }
   }
 

@@ -2,7 +2,6 @@
  * The plane as a server offers it: bytes and plain values in and out. Every refusal is a
  * PortcullisError with a code.
  */
-import { nowSeconds } from "../clock.ts";
 import { encode } from "../wire/cbor.ts";
 import { encodeRemote } from "../wire/remote.ts";
 import { type EnrollmentParts, Enrollments } from "./enrollment.ts";
@@ -69,6 +68,11 @@ export class PlaneService {
     return this.#parts.plane.observations;
   }
 
+  /** Returns where a decision could be reached now. Throws what stands in the way. */
+  ready(): Promise<void> {
+    return this.#parts.plane.ready();
+  }
+
   nonce(): Uint8Array {
     return encode(this.#parts.plane.nonce());
   }
@@ -102,7 +106,7 @@ export class PlaneService {
   }
 
   token(text: string): Promise<TokenRecord | null> {
-    return verifyToken(this.#parts.tokens, text, nowSeconds());
+    return verifyToken(this.#parts.tokens, text, this.#parts.plane.now());
   }
 
   change(change: GovernanceChange): Promise<StateView> {
@@ -125,7 +129,7 @@ export class PlaneService {
   #nodeView({ claims, revoked }: RegisteredNode): NodeView {
     const ueid = hex(claims.ueid);
     const last = this.observations.lastOf(ueid);
-    const { resetCount, restartCount } = last?.counters ?? claims.counters;
+    const { resetCount, restartCount } = this.observations.countersOf(ueid) ?? claims.counters;
     return {
       ueid,
       akName: hex(claims.name),

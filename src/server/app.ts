@@ -26,6 +26,9 @@ export interface ServerOptions {
   readonly bytesMax?: number;
   /** How long a request may take to arrive. */
   readonly requestMs?: number;
+  /** How long what is under way may take to end, once the server closes. */
+  readonly drainMs?: number;
+  readonly heartbeatMs?: number;
   readonly version: string;
   /** Hears what failed inside; it is told to no client. */
   readonly onFailure: (error: unknown) => void;
@@ -35,17 +38,23 @@ const HEADER_BYTES = 8_192;
 const BODIES_BYTES = 268_435_456;
 const SMALL_BODY = 65_536;
 
+const TLS = { minVersion: "TLSv1.3" } as const;
+
 /** Nothing is coerced, filled in, or taken away from what was sent. */
 const AJV = { coerceTypes: false, useDefaults: false, removeAdditional: false, allErrors: false };
 
 /** Not listening yet. Closing it waits for what is under way. */
 export async function makeServer(options: ServerOptions): Promise<FastifyInstance> {
   const { service, tls, requestMs = 10_000 } = options;
-  const sockets = { maxHeaderSize: HEADER_BYTES, connectionsCheckingInterval: 1_000 };
+  const sockets = {
+    maxHeaderSize: HEADER_BYTES,
+    connectionsCheckingInterval: 1_000,
+    requireHostHeader: false,
+  };
   const server = fastify({
     ...(tls === null
       ? { http: sockets }
-      : { https: { ...sockets, ...tls, minVersion: "TLSv1.3" as const } }),
+      : { https: { ...sockets, ...tls, ...TLS, handshakeTimeout: requestMs } }),
     bodyLimit: SMALL_BODY,
     requestTimeout: requestMs,
     connectionTimeout: 60_000,
@@ -59,13 +68,15 @@ export async function makeServer(options: ServerOptions): Promise<FastifyInstanc
     frameworkErrors: (error, _request, reply) => refuse(error, reply),
   }) as unknown as FastifyInstance;
   server.server.headersTimeout = requestMs;
+  // RFC 9110 §10.1.1: what is expected, but not known, may be left unsaid.
+  server.server.on("checkExpectation", (...asked) => server.server.emit("request", ...asked));
   server.setErrorHandler((error, _request, reply) => {
     const { status, code } = problemFor(error);
     if (status >= 500 && code !== "server.busy") options.onFailure(error);
     return refuse(error, reply);
   });
   addParsers(server);
-  endConnections(server);
+  endConnections(server, options.drainMs ?? 20_000);
   await server.register(swagger, { openapi: descriptionOf(options.version) });
   addGuards(server, service, {
     ratePerSecond: options.ratePerSecond ?? 1_000,
@@ -76,7 +87,7 @@ export async function makeServer(options: ServerOptions): Promise<FastifyInstanc
     addMetrics(routes, service);
     addNodeRoutes(routes, service);
     addOperatorRoutes(routes, service);
-    addObservation(routes, service);
+    addObservation(routes, service, options.heartbeatMs ?? 15_000);
     addPages(routes);
   });
   addNotFound(server);
@@ -92,11 +103,15 @@ function refuse(error: unknown, reply: FastifyReply) {
   return reply.status(problem.status).type(PROBLEM_TYPE).send(JSON.stringify(problem));
 }
 
-/** Once the server closes, an answer ends its connection, which would else stay for its next request. */
-function endConnections(server: FastifyInstance): void {
+/**
+ * Once the server closes, an answer ends its connection, which would else stay for its next request;
+ * and who does not send or read to the end keeps nobody from closing.
+ */
+function endConnections(server: FastifyInstance, drainMs: number): void {
   let closing = false;
   server.addHook("preClose", (done) => {
     closing = true;
+    setTimeout(() => server.server.closeAllConnections(), drainMs).unref();
     done();
   });
   server.addHook("onSend", (_request, reply, payload, done) => {
@@ -121,8 +136,8 @@ const METHODS = ["GET", "POST"] as const;
 
 function addNotFound(server: FastifyInstance): void {
   server.setNotFoundHandler((request, reply) => {
-    const { pathname } = new URL(request.url, "http://plane");
-    const other = METHODS.filter((method) => server.findRoute({ method, url: pathname }) !== null);
+    const [url = ""] = request.url.split("?", 1);
+    const other = METHODS.filter((method) => server.findRoute({ method, url }) !== null);
     const known = other.length > 0 && !other.some((method) => method === request.method);
     const problem = problemOf(known ? "request.method" : "request.not-found");
     if (known) reply.header("allow", other.join(", "));

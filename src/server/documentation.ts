@@ -2,7 +2,7 @@
 
 interface Described {
   readonly summary?: string;
-  readonly security?: readonly unknown[];
+  readonly description?: string;
   readonly requestBody?: unknown;
   readonly responses?: { readonly [status: string]: { readonly description?: string } };
 }
@@ -32,9 +32,9 @@ export function documentationOf(document: object): string {
 }
 
 function section(method: string, path: string, described: Described): string {
-  const { summary = "", security = [], requestBody, responses = {} } = described;
+  const { summary = "", description = "", requestBody, responses = {} } = described;
   const body = requestBody === undefined ? "" : `<p>Body: ${shape(requestBody)}</p>`;
-  const token = security.length > 0 ? "<p>Asks for a token.</p>" : "";
+  const token = description === "" ? "" : `<p>${escaped(description)}</p>`;
   const answer = responses["200"]?.description;
   const gives = answer === undefined ? "" : `<p>Answers: ${escaped(answer)}</p>`;
   const head = `<code>${method.toUpperCase()} ${escaped(path)}</code>`;

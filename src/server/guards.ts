@@ -22,6 +22,12 @@ declare module "fastify" {
 /** Headers of which a second one would be dropped, or read by someone else. */
 const ONCE = ["authorization", "content-type", "content-length", "host"];
 
+/** RFC 9112 §3.2: the parser itself would answer, and with nothing that programs can tell. */
+function requireHost({ raw, headers }: FastifyRequest): void {
+  if (headers.host !== undefined || raw.httpVersion === "1.0") return;
+  throw new RequestError("request.malformed", "The header host is absent.");
+}
+
 function refuseDuplicates(rawHeaders: readonly string[]): void {
   let seen = 0;
   for (let i = 0; i < rawHeaders.length; i += 2) {
@@ -39,7 +45,8 @@ function refuseBody({ headers }: FastifyRequest): void {
   if (sends) throw new RequestError("request.body");
 }
 
-async function authorize(request: FastifyRequest, service: PlaneService, role: Role) {
+/** @throws RequestError `auth.missing`, `auth.refused` */
+export async function authorize(request: FastifyRequest, service: PlaneService, role: Role) {
   const [, text] = /^Bearer (\S+)$/.exec(request.headers.authorization ?? "") ?? [];
   if (text === undefined) throw new RequestError("auth.missing", "Send `Authorization: Bearer`.");
   const token = await service.token(text);
@@ -60,12 +67,19 @@ export function addGuards(server: FastifyInstance, service: PlaneService, option
   const rates = new Rates(options.ratePerSecond);
   const room = new Room(options);
   server.decorateRequest("token", null);
+  server.addHook("onRoute", (route) => {
+    const { access } = route.config ?? {};
+    if (access === undefined || access === "open" || access === "evidence") return;
+    const described = { security: [{ token: [] }], description: `Asks for a token ${access}.` };
+    route.schema = { ...route.schema, ...described };
+  });
   server.addHook("onRequest", (request, _reply, done) => {
     const { access, body = false } = request.routeOptions.config;
     if (!rates.admits(request.ip)) {
       throw new RequestError("request.rate", "Ask again in a few seconds.");
     }
     room.enter(request, body ? Number(request.headers["content-length"] ?? 0) : 0);
+    requireHost(request);
     refuseDuplicates(request.raw.rawHeaders);
     if (request.is404) return done();
     if (!body) refuseBody(request);

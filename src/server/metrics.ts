@@ -2,7 +2,7 @@
 import type { FastifyInstance } from "fastify";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { PlaneService } from "../plane/index.ts";
-import { NO_QUERY } from "./schema.ts";
+import { NO_QUERY, plain } from "./schema.ts";
 
 export function addMetrics(server: FastifyInstance, service: PlaneService): void {
   const registry = new Registry();
@@ -41,7 +41,12 @@ export function addMetrics(server: FastifyInstance, service: PlaneService): void
   });
   server.get("/metrics", {
     config: { access: "view" },
-    schema: { querystring: NO_QUERY, tags: ["operators"], summary: "Prometheus metrics" },
+    schema: {
+      querystring: NO_QUERY,
+      tags: ["operators"],
+      summary: "Prometheus metrics",
+      response: plain("text/plain", "the process, requests by route, decisions by code"),
+    },
     handler: async (_request, reply) =>
       reply.type(registry.contentType).send(await registry.metrics()),
   });

@@ -3,9 +3,8 @@ import type { FastifyInstance } from "fastify";
 import { LIMITS } from "../limits.ts";
 import type { PlaneService } from "../plane/index.ts";
 import { RequestError } from "./problems.ts";
-import { cbor, DIGEST_PARAMS, ID_PARAMS, NO_QUERY } from "./schema.ts";
+import { CBOR, cbor, cborBody, DIGEST_PARAMS, ID_PARAMS, NO_QUERY } from "./schema.ts";
 
-const CBOR = "application/cbor";
 const SMALL = 65_536;
 
 export function addNodeRoutes(server: FastifyInstance, service: PlaneService): void {
@@ -23,7 +22,7 @@ export function addNodeRoutes(server: FastifyInstance, service: PlaneService): v
     schema: {
       ...base,
       summary: "Judge evidence; sign what came of it",
-      consumes: [CBOR],
+      body: cborBody("evidence, as docs/wire-format.md has it in a case"),
       response: cbor("[signed result / null, code / null]"),
     },
     handler: (request, reply) => {
@@ -64,7 +63,7 @@ function addEnrollment(server: FastifyInstance, service: PlaneService, base: obj
     schema: {
       ...base,
       summary: "Begin an enrollment",
-      consumes: [CBOR],
+      body: cborBody("a request, as docs/enrollment.md has it"),
       response: cbor("[id, challenge, seconds to answer]"),
     },
     handler: async (request, reply) => {
@@ -79,7 +78,7 @@ function addEnrollment(server: FastifyInstance, service: PlaneService, base: obj
     schema: {
       ...base,
       summary: "Answer the challenge",
-      consumes: [CBOR],
+      body: cborBody("an answer, as docs/enrollment.md has it"),
       params: ID_PARAMS,
       response: cbor("the node credential"),
     },

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import type { FastifyInstance, FastifyReply } from "fastify";
 import { documentationOf } from "./documentation.ts";
-import { NO_QUERY } from "./schema.ts";
+import { NO_QUERY, plain } from "./schema.ts";
 
 /** Nothing but this origin's own script and style, and nothing around the page. */
 export const PAGE_HEADERS = {
@@ -23,6 +23,7 @@ const FILES = [
 ] as const;
 
 const HTML = FILES[0][2];
+const JSON_TYPE = "application/json; charset=utf-8";
 
 export function addPages(server: FastifyInstance): void {
   const base = { querystring: NO_QUERY, tags: ["people"] };
@@ -35,18 +36,19 @@ export function addPages(server: FastifyInstance): void {
     const text = readFileSync(new URL(`./page/${name}`, import.meta.url), "utf8");
     server.get(path, {
       config: { access: "open" },
-      schema: { ...base, summary: `The page: ${name}` },
+      schema: { ...base, summary: "The page", response: plain(type, name) },
       handler: async (_request, reply) => send(reply, type, text),
     });
   }
   server.get("/docs", {
     config: { access: "open" },
-    schema: { ...base, summary: "This interface, for people" },
+    schema: { ...base, summary: "This interface, for people", response: plain(HTML, "a page") },
     handler: async (_request, reply) => send(reply, HTML, documentationOf(server.swagger())),
   });
   server.get("/openapi.json", {
     config: { access: "open" },
-    schema: { ...base, summary: "This interface, OpenAPI 3.1" },
-    handler: async () => server.swagger(),
+    schema: { ...base, summary: "This interface, OpenAPI 3.1", response: plain(JSON_TYPE, "it") },
+    handler: async (_request, reply) =>
+      reply.type(JSON_TYPE).send(JSON.stringify(server.swagger())),
   });
 }

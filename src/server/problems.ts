@@ -56,6 +56,7 @@ const BY_PLANE: { readonly [code: string]: ProblemCode } = {
   "plane.enrollment": "request.conflict",
   "plane.busy": "server.busy",
   "pool.busy": "server.busy",
+  "pool.failed": "server.unready",
   "plane.unready": "server.unready",
   "plane.unwritten": "server.unready",
 };
@@ -89,7 +90,10 @@ function problemOfOurs(error: PortcullisError): Problem {
     return problemOf(plane, message, plane.startsWith("server.") ? plane : code);
   if (code.startsWith("enroll.")) return problemOf("request.refused", message, code);
   if (code.startsWith("wire.")) return problemOf("request.malformed", message, code);
-  if (code === "domain.input") return problemOf("request.conflict", message, code);
+  // Of keys, it names the set and how many are at hand.
+  if (code === "domain.input" || code === "domain.signers") {
+    return problemOf("request.conflict", message, code);
+  }
   if (code.startsWith("domain.") || code.startsWith("store.")) {
     return problemOf("server.unready", "The plane's own state cannot be used: see its log.");
   }

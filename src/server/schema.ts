@@ -80,6 +80,9 @@ export const NODES = object({
   },
 });
 
+export const HEALTH = object({ healthy: { type: "boolean" } });
+export const READINESS = object({ ready: { type: "boolean" } });
+
 export const PROBLEM = {
   ...object({
     type: code,
@@ -97,11 +100,18 @@ export const REFUSALS = {
   "5xx": { description: "failed", content: { "application/problem+json": { schema: PROBLEM } } },
 } as const;
 
+export const CBOR = "application/cbor";
+/** Bytes, of which the routes behind make sense. */
+export const cborBody = (description: string) => ({
+  content: { [CBOR]: { schema: { description } } },
+});
 export const cbor = (description: string) => ({
-  200: {
-    description,
-    content: { "application/cbor": { schema: { type: "string", format: "binary" } } },
-  },
+  200: { description, content: { [CBOR]: { schema: { type: "string", format: "binary" } } } },
+  ...REFUSALS,
+});
+/** Text of that media type. */
+export const plain = (type: string, description: string) => ({
+  200: { description, content: { [type]: { schema: { type: "string" } } } },
   ...REFUSALS,
 });
 export const json = <S extends object>(description: string, schema: S) => ({

@@ -37,6 +37,7 @@ export interface PlaneWorld {
   /** Evidence over a nonce, a fresh one by default. */
   evidence(overrides?: CaseOverrides, nonce?: Uint8Array): Promise<Uint8Array>;
   token(role: Role): string;
+  revoke(token: string): void;
   dispose(): Promise<void>;
 }
 
@@ -116,6 +117,9 @@ export async function makePlaneWorld(change: Partial<PlaneParts> = {}): Promise<
       const { text, record } = makeToken(terms);
       tokens.set(record.id, record);
       return text;
+    },
+    revoke: (token) => {
+      for (const id of tokens.keys()) if (token.includes(id)) tokens.delete(id);
     },
     dispose: async () => {
       await parts.cases?.close();

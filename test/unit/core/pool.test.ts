@@ -51,7 +51,7 @@ test("what is asked for in the same breath goes to a worker together", async () 
 test("one after the other dies, and there is an end to it", async () => {
   await open({ workers: 1, entry: DYING });
   for (let i = 0; i < 17; i++) expect((await pool.decide(POISON)).code).toBe("internal.undecided");
-  await expect(pool.decide(POISON)).rejects.toMatchObject({ code: "pool.busy" });
+  await expect(pool.decide(POISON)).rejects.toMatchObject({ code: "pool.failed" });
 });
 
 test("a worker that takes too long is given up", async () => {

@@ -1,6 +1,7 @@
 /** The plane's rules over a real store, log and core. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { loadCore } from "../../../src/core/index.ts";
+import { PortcullisError } from "../../../src/errors.ts";
 import { parseLeaf } from "../../../src/log/leaf.ts";
 import { StoreError } from "../../../src/store/contract.ts";
 import { decode, encode } from "../../../src/wire/cbor.ts";
@@ -65,7 +66,10 @@ describe("agreement", () => {
       throw new StoreError("store.full", "No space.");
     };
     const evidence = await failing.evidence();
-    await expect(failing.plane.decide(evidence)).rejects.toMatchObject({ code: "plane.unwritten" });
+    const refusal = failing.plane.decide(evidence);
+    await expect(refusal).rejects.toMatchObject({ code: "plane.unwritten" });
+    // Why is in the cause alone: the message goes to whoever asked.
+    await expect(refusal).rejects.not.toMatchObject({ message: expect.stringMatching("No space") });
     await failing.dispose();
   });
 });
@@ -180,4 +184,26 @@ describe("uses", () => {
     expect(events.filter((event) => event === "checked")).toHaveLength(uses);
     expect(events).toHaveLength(24);
   });
+});
+
+test("a stranger's word about a node does not hide the boot session that it proved", async () => {
+  const { plane, service } = made;
+  const session = async () => (await service.nodes(0)).nodes[0]?.session;
+  const enrolled = await session();
+  const evidence = await made.evidence();
+  await plane.decide(evidence);
+  const proven = await session();
+  expect(proven).not.toEqual(enrolled);
+  expect((await plane.decide(evidence)).code).toBe("replay.nonce");
+  expect((await service.nodes(0)).nodes[0]?.last?.code).toBe("replay.nonce");
+  expect(await session()).toEqual(proven);
+});
+
+test("a plane whose core decides nothing any more is not ready", async () => {
+  const dead = new PortcullisError("pool.failed", "dead");
+  const judge = { decide: () => Promise.reject(dead) };
+  const failing = await makePlaneWorld({ judge });
+  await expect(failing.plane.ready()).rejects.toBe(dead);
+  await failing.dispose();
+  await expect(made.plane.ready()).resolves.toBeUndefined();
 });

@@ -134,6 +134,27 @@ test("so does who reads slowly, by request or by byte", async () => {
   }
 });
 
+test("who sends or reads slowly does not keep the server from closing", async () => {
+  const other = await makeServer({
+    service: made.service,
+    tls: null,
+    version: "0",
+    drainMs: LONG_MS,
+    onFailure: () => undefined,
+  });
+  await other.listen({ host: "127.0.0.1", port: 0 });
+  const address = other.server.address();
+  if (address === null || typeof address === "string") throw new Error("no port");
+  const slow = connect(address.port, "127.0.0.1");
+  const gone = once(slow, "close");
+  await once(slow, "connect");
+  const arrived = once(other.server, "request");
+  slow.write(head(9));
+  await arrived;
+  await other.close();
+  await gone;
+});
+
 test("more bytes than there is room for are never held", async () => {
   const large = new Uint8Array(16_000_000);
   const all: Socket[] = [];

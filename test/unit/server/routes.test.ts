@@ -1,9 +1,12 @@
 /** Every route: who may use it, and what each wrong input is told. */
 import type { FastifyInstance } from "fastify";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { DomainError } from "../../../src/domain/error.ts";
 import { NODES_PER_PAGE, type NodePage } from "../../../src/plane/service.ts";
 import { makeServer } from "../../../src/server/index.ts";
-import { PROBLEMS } from "../../../src/server/problems.ts";
+import { PROBLEMS, problemFor } from "../../../src/server/problems.ts";
+import { StoreError } from "../../../src/store/contract.ts";
+import { NOW } from "../../support/domain.ts";
 import { makePlaneWorld, type PlaneWorld } from "../../support/plane-world.ts";
 import { ROUTES, type Role } from "./table.ts";
 
@@ -90,6 +93,29 @@ test("the table holds every route there is, and the description too", () => {
     ),
   );
   expect(described.sort()).toEqual(listed);
+});
+
+interface Described {
+  readonly security?: unknown;
+  readonly description?: string;
+  readonly requestBody?: { readonly content: object };
+  readonly responses: { readonly 200: { readonly description: string } };
+}
+
+test("the description says of each route who may use it, what it takes, and what it gives", async () => {
+  const { response } = await ask({ method: "GET", url: "/openapi.json" });
+  const { paths } = response.json<{ paths: Record<string, Record<string, Described>> }>();
+  for (const [method, path, access, body] of ROUTES) {
+    const place = named(path).replace(/:(\w+)/g, "{$1}");
+    const { security, description, requestBody, responses } =
+      paths[place]?.[method.toLowerCase()] ?? {};
+    const open = access === "open";
+    expect([place, security]).toEqual([place, open ? undefined : [{ token: [] }]]);
+    expect(description).toBe(open ? undefined : `Asks for a token ${access}.`);
+    const types = Object.keys(requestBody?.content ?? {});
+    expect([place, types]).toEqual([place, body === "none" ? [] : [`application/${body}`]]);
+    expect(responses?.[200].description).not.toMatch(/^Default/);
+  }
 });
 
 describe.each(ROUTES)("%s %s (%s, body: %s)", (method, url, access, body) => {
@@ -283,6 +309,50 @@ test("decisions are counted, shown and streamed", async () => {
   const { response } = await ask({ method: "GET", url: "/metrics", headers });
   expect(response.body).toMatch(/portcullis_decisions_total\{code="[a-z.-]+"\} \d+/);
   expect(response.body).toMatch(/portcullis_request_seconds_count\{route="\/v1\/decisions"/);
+});
+
+test("a stream ends when its token is revoked", async () => {
+  const quick = await makeServer({
+    service: made.service,
+    tls: null,
+    heartbeatMs: 20,
+    version: "0.0.0",
+    onFailure: (error) => failures.push(error),
+  });
+  const there = await quick.listen({ host: "127.0.0.1", port: 0 });
+  const token = made.token("view");
+  const stream = await fetch(`${there}/v1/events`, { headers: bearer(token) });
+  const reader = stream.body?.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  while (!text.includes("still here")) text += (await reader?.read())?.value ?? "";
+  made.revoke(token);
+  while ((await reader?.read())?.done === false);
+  await quick.close();
+});
+
+test("what stands in the way of a decision is told by /readyz", async () => {
+  const ready = async () => (await ask({ method: "GET", url: "/readyz" })).response;
+  expect((await ready()).json()).toEqual({ ready: true });
+  const good = made.published;
+  for (const [change, detail] of [
+    [{ expires: NOW }, /expired/],
+    [{ issued: NOW + 1 }, /clock/],
+  ] as const) {
+    made.published = { ...good, ...change };
+    const response = await ready();
+    expect([response.statusCode, expectProblem(response)]).toEqual([503, "server.unready"]);
+    expect(response.json<{ detail: string }>().detail).toMatch(detail);
+  }
+  made.published = good;
+  failures.splice(0);
+});
+
+test("of the plane's own trouble operators hear what they can mend, and strangers no paths", () => {
+  const short = problemFor(new DomainError("domain.signers", "governance needs 2 of 3 keys."));
+  expect([short.status, short.code]).toEqual([409, "domain.signers"]);
+  expect(short.detail).toMatch(/2 of 3/);
+  const full = new StoreError("store.full", "The store /home/plane/state.db cannot grow.");
+  expect(JSON.stringify(problemFor(full))).not.toMatch(/state\.db/);
 });
 
 test("nothing failed inside meanwhile", () => expect(failures).toEqual([]));

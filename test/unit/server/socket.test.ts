@@ -129,6 +129,35 @@ describe("what arrives on the socket, at every route", () => {
     }
   });
 
+  test.each([
+    ["// HTTP/1.1\r\nhost: plane", 404, "request.not-found"],
+    ["//[ HTTP/1.1\r\nhost: plane", 404, "request.not-found"],
+    ["http://[/x HTTP/1.1\r\nhost: plane", 400, "request.malformed"],
+    ["http://other/v1/state HTTP/1.1\r\nhost: plane", 401, "auth.missing"],
+    ["/v1%2fstate HTTP/1.1\r\nhost: plane", 404, "request.not-found"],
+    ["/%76%31/state HTTP/1.1\r\nhost: plane", 401, "auth.missing"],
+    ["/v1/policies/:x( HTTP/1.1\r\nhost: plane", 400, "request.malformed"],
+    ["/healthz?__proto__=1 HTTP/1.1\r\nhost: plane", 400, "request.malformed"],
+    ["/healthz HTTP/1.1\r\nx: no host", 400, "request.malformed"],
+    ["/v1/state HTTP/1.1\r\nhost: plane\r\nexpect: tea", 401, "auth.missing"],
+    [
+      "/v1/state HTTP/1.1\r\nhost: plane\r\nupgrade: h2c\r\nconnection: upgrade",
+      401,
+      "auth.missing",
+    ],
+  ])("GET %j", async (line, status, code) => {
+    const answer = await raw(`GET ${line}\r\n\r\n`);
+    expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} .*"code":"${code}"`, "s"));
+  });
+
+  test("lengths of both kinds", async () => {
+    const both = "content-length: 3\r\ntransfer-encoding: chunked";
+    const answer = await raw(
+      `POST /v1/decisions HTTP/1.1\r\nhost: p\r\n${both}\r\n\r\n3\r\nabc\r\n`,
+    );
+    expect(answer).toMatch(/^HTTP\/1\.1 400 .*"code":"request.malformed"/s);
+  });
+
   test("that is no HTTP", async () => {
     const answer = await raw("hello\r\n\r\n");
     expect(answer).toMatch(/^HTTP\/1.1 400 .*"code":"request.malformed"/s);
