@@ -74,7 +74,7 @@ const BY_FASTIFY: { readonly [code: string]: ProblemCode } = {
 export function problemFor(error: unknown): Problem {
   if (error instanceof RequestError) return problemOf(error.code, error.message);
   if (error instanceof PortcullisError) return problemOfOurs(error);
-  const { code, statusCode } = error as { code?: string; statusCode?: number };
+  const { code, statusCode } = (error ?? {}) as { code?: string; statusCode?: number };
   const known = BY_FASTIFY[code ?? ""];
   if (known !== undefined) return problemOf(known, detailOf(error));
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {

@@ -1,11 +1,9 @@
 /** Every route: who may use it, and what each wrong input is told. */
 import type { FastifyInstance } from "fastify";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { DomainError } from "../../../src/domain/error.ts";
 import { NODES_PER_PAGE, type NodePage } from "../../../src/plane/service.ts";
 import { makeServer } from "../../../src/server/index.ts";
-import { PROBLEMS, problemFor } from "../../../src/server/problems.ts";
-import { StoreError } from "../../../src/store/contract.ts";
+import { PROBLEMS } from "../../../src/server/problems.ts";
 import { NOW } from "../../support/domain.ts";
 import { makePlaneWorld, type PlaneWorld } from "../../support/plane-world.ts";
 import { ROUTES, type Role } from "./table.ts";
@@ -345,14 +343,6 @@ test("what stands in the way of a decision is told by /readyz", async () => {
   }
   made.published = good;
   failures.splice(0);
-});
-
-test("of the plane's own trouble operators hear what they can mend, and strangers no paths", () => {
-  const short = problemFor(new DomainError("domain.signers", "governance needs 2 of 3 keys."));
-  expect([short.status, short.code]).toEqual([409, "domain.signers"]);
-  expect(short.detail).toMatch(/2 of 3/);
-  const full = new StoreError("store.full", "The store /home/plane/state.db cannot grow.");
-  expect(JSON.stringify(problemFor(full))).not.toMatch(/state\.db/);
 });
 
 test("nothing failed inside meanwhile", () => expect(failures).toEqual([]));
