@@ -4,7 +4,7 @@ import { EvidenceError } from "./evidence.ts";
 import { readToEnd } from "./kernel-file.ts";
 
 /** Where Linux shows the log of the first TPM (securityfs, readable by root alone). */
-export const EVENT_LOG_PATH = "/sys/kernel/security/tpm0/binary_bios_measurements";
+const EVENT_LOG_PATH = "/sys/kernel/security/tpm0/binary_bios_measurements";
 
 const REASONS: { readonly [errno: string]: string } = {
   ENOENT:

@@ -3,7 +3,7 @@ import { EvidenceError } from "./evidence.ts";
 import { readToEnd } from "./kernel-file.ts";
 
 /** Template digests of 20 bytes; securityfs must be mounted. */
-export const IMA_LIST = "/sys/kernel/security/ima/binary_runtime_measurements";
+const IMA_LIST = "/sys/kernel/security/ima/binary_runtime_measurements";
 /** Half a million entries. A list that is longer is cut, and so proves nothing. */
 const LIST_BYTES_MAX = 67_108_864;
 

@@ -2,7 +2,7 @@
 export { Agent, type AgentOptions, firmwareVersion, openAgent } from "./agent.ts";
 export { findEndorsementKey } from "./endorsement-key.ts";
 export { NodeEnrollment, type NodeEnrollmentOptions } from "./enrollment.ts";
-export { EVENT_LOG_PATH, readEventLog } from "./event-log.ts";
+export { readEventLog } from "./event-log.ts";
 export { EvidenceError, type QuoteEvidence, quotePcrs } from "./evidence.ts";
 export { readImaList } from "./ima.ts";
 export { KeyFileError, readAkFile, writeAkFile } from "./key-file.ts";

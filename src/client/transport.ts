@@ -38,8 +38,10 @@ export class Transport {
   constructor({ url, ca }: TransportOptions) {
     this.#url = addressOf(url);
     const secure = this.#url.protocol === "https:";
-    const tls = { minVersion: "TLSv1.3", ...(ca !== undefined && { ca }) } as const;
-    this.#agent = secure ? new Agent({ keepAlive: true, ...tls }) : null;
+    // Said aloud, or NODE_TLS_REJECT_UNAUTHORIZED=0 in the environment would undo it.
+    const tls = { minVersion: "TLSv1.3", rejectUnauthorized: true } as const;
+    const options = { keepAlive: true, ...tls, ...(ca !== undefined && { ca }) };
+    this.#agent = secure ? new Agent(options) : null;
   }
 
   /** @throws ClientError `client.unreachable`, `client.timeout`, `client.answer`. */

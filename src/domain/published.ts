@@ -2,7 +2,7 @@
  * A domain that is served: read again only when another process, or this one, has published.
  */
 import { statSync } from "node:fs";
-import { nowSeconds } from "../clock.ts";
+import { nowMs, nowSeconds } from "../clock.ts";
 import { LIMITS } from "../limits.ts";
 import type { Signer } from "../wire/keys.ts";
 import { type NodeCredential, parseSigned } from "../wire/objects.ts";
@@ -48,7 +48,7 @@ export class PublishedDomain {
     const { charters, snapshots, policies } = this.#layout;
     const stats = [charters, snapshots, policies].map((path) => statSync(path, { bigint: true }));
     const newest = Math.max(...stats.map(({ mtimeMs }) => Number(mtimeMs)));
-    if (Date.now() - newest < RACY_MS) return null;
+    if (nowMs() - newest < RACY_MS) return null;
     return stats.map(({ ino, mtimeNs }) => `${ino}:${mtimeNs}`).join("/");
   }
 

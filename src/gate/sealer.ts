@@ -4,8 +4,8 @@
  * distributions count as essential, can make any.
  *
  * Started with sources as descriptors 3, 4, ... and one bound in bytes for each. Answers one line
- * each: `sealed FD SIZE`, `large`, `unreadable WHY`, or `unsealable WHY` for all that follow, and
- * keeps the copies until its standard input ends. The seals are set before anyone hashes, so what
+ * each: `sealed FD SIZE`, or last `large`, `unreadable WHY`, `unwritable WHY`, or, with nothing read
+ * of this one, `unsealable WHY`. Keeps the copies until its standard input ends. The seals are set before anyone hashes, so what
  * was hashed is what stays.
  */
 export const SEALER = String.raw`
@@ -36,7 +36,7 @@ sub copy {
     return $size if $n == 0;
     answer('large') if ($size += $n) > $bound;
     for (my $at = 0; $at < $n;) {
-      $at += syswrite($to, $chunk, $n - $at, $at) // answer('unsealable', "write: $!");
+      $at += syswrite($to, $chunk, $n - $at, $at) // answer('unwritable', $!);
     }
   }
 }

@@ -237,5 +237,6 @@ async function seal(sources: readonly Source[]): Promise<Staged[] | string> {
 function refusal(source: Source | undefined, line: string): ExecError {
   if (source === undefined) return new ExecError("exec.unsupported", "the sealer misbehaved");
   if (line === "large") return tooLarge(source);
-  return new ExecError("exec.file", `cannot copy the ${source.name}: ${line}`);
+  const code = line.startsWith("unreadable") ? "exec.file" : "exec.unsupported";
+  return new ExecError(code, `cannot copy the ${source.name}: ${line}`);
 }

@@ -110,8 +110,8 @@ export interface ElementUse {
  * How offered values compare with those held, part by part (pin, snapshot; for counters the boot
  * session): `raised`: none is below; the higher of each is held now. `behind`: one is below what is
  * held; the others were raised. `contradicted`: one has the number held but another digest; nothing
- * was changed. `slow`: this machine's clock advanced by less than the TPM's since the last quote;
- * the counters were raised.
+ * was changed. `slow`: this machine's clock advanced by less than the TPM's since the quote that is
+ * held; the counters stay, so that the next is measured against the same.
  */
 export type Raise = "raised" | "behind" | "contradicted" | "slow";
 

@@ -2,6 +2,7 @@
  * The kernel's TPM device, /dev/tpmrm0 (with the kernel's resource manager) or /dev/tpm0 (without),
  * by plain reads.
  */
+import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { MAX_MESSAGE_BYTES } from "./structures/constants.ts";
 import { TpmTransportError } from "./structures/errors.ts";
@@ -59,9 +60,14 @@ class DeviceTransport implements Transport {
 
 /** Opens a TPM character device. @throws TpmTransportError with what to do about it. */
 export async function openDevice(path: string): Promise<Transport> {
+  let file: FileHandle;
   try {
-    return new DeviceTransport(await open(path, "r+"), path);
+    file = await open(path, constants.O_RDWR | constants.O_NOCTTY);
   } catch (cause) {
     throw new TpmTransportError(`Cannot open ${path}: ${advice(cause)}.`, { cause });
   }
+  // Commands would be written over the beginning of a file.
+  if ((await file.stat()).isCharacterDevice()) return new DeviceTransport(file, path);
+  await file.close();
+  throw new TpmTransportError(`Cannot open ${path}: it is no device.`);
 }

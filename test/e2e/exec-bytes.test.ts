@@ -2,7 +2,6 @@ import { spawnSync } from "node:child_process";
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import * as fc from "fast-check";
 import { afterAll, expect, test } from "vitest";
 import { boottimeMs } from "../../src/clock.ts";
@@ -67,16 +66,6 @@ test("any bytes pass as arguments and environment", async () => {
     }),
     { numRuns: 30 },
   );
-});
-
-test("the gate reads its own arguments byte for byte", () => {
-  const module = fileURLToPath(new URL("../../src/gate/arguments.ts", import.meta.url));
-  const print = `import { exactArguments } from ${JSON.stringify(module)};
-    const hex = (n) => exactArguments(n).map((bytes) => bytes.toString("hex")).join();
-    console.log(hex(0), hex(1), hex(3));`;
-  const sh = `exec "$0" --input-type=module -e "$1" -- a "" "$(printf '\\377\\302')"`;
-  const { stdout } = spawnSync("sh", ["-c", sh, process.execPath, print], { encoding: "utf8" });
-  expect(stdout).toBe(" ffc2 61,,ffc2\n");
 });
 
 test("a job is released once, and not after it was cancelled", async () => {
