@@ -1,7 +1,7 @@
 /**
  * Sums of many points, four sums at a time, in affine coordinates. The points of a sum are added as
  * a tree, and all additions of one level share an inversion (Montgomery's trick), so that an
- * addition costs six multiplications of vectors and a sum of 56 points waits for six inversions,
+ * addition costs six multiplications of vectors and a sum of 54 points waits for six inversions,
  * however many sums there are. The last levels of a small tree are left to p256-top and p384-lanes.
  *
  * A vector point is x then y of four points, one a lane; it is never infinity. Adding a point to

@@ -22,7 +22,7 @@ const n = orderOf(CURVE);
 const p = fieldOf(CURVE);
 const G = baseOf(CURVE).BASE;
 const [INVALID, VALID, UNDECIDED] = [0, 1, 2];
-const BASE_WINDOW = 11;
+const BASE_WINDOW = 12;
 const WINDOW = 8;
 const P256 = 1;
 /** Without a table: alone by the chain of doublings, several by doublings in lanes. */
@@ -50,24 +50,24 @@ const part = (digits: readonly bigint[], window: number, from: number, to: numbe
     .reduce((sum, digit, i) => sum + digit * 2n ** BigInt(window * (from + i)), 0n);
 
 /**
- * A valid signature in whose tree equal or opposite points meet: after three levels, the last eight
- * windows of u·G (24 of 11 bits) are added to the first eight of v·Q (of 8 bits). The key's holder
- * picks d to make them so.
+ * A valid signature in whose tree equal or opposite points meet: after a level, the last two windows
+ * of u·G (22 of 12 bits) are added to the first two of v·Q (of 8 bits). The key's holder picks d to
+ * make them so.
  */
 function collide(u: bigint, v: bigint, sign: bigint): Triple {
-  const left = part(digitsOf(u, BASE_WINDOW), BASE_WINDOW, 16, 24);
-  const right = part(digitsOf(v, WINDOW), WINDOW, 0, 8);
+  const left = part(digitsOf(u, BASE_WINDOW), BASE_WINDOW, 20, 22);
+  const right = part(digitsOf(v, WINDOW), WINDOW, 0, 2);
   const d = mod(sign * left * inverse(right, n), n);
   const r = mod(G.multiply(mod(u + v * d, n)).toAffine().x, n);
   return forge(CURVE, G.multiply(d), u, v, r);
 }
 
 /**
- * A valid signature by a key without a table, whose v·Q meets the last eight windows of u·G, to
- * which it is added as the 25th point of the tree.
+ * A valid signature by a key without a table, whose v·Q meets the last two windows of u·G, to which
+ * it is added as the 23rd point of the tree.
  */
 function collideInLanes(u: bigint, v: bigint, sign: bigint): Triple {
-  const left = part(digitsOf(u, BASE_WINDOW), BASE_WINDOW, 16, 24);
+  const left = part(digitsOf(u, BASE_WINDOW), BASE_WINDOW, 20, 22);
   const d = mod(sign * left * inverse(v, n), n);
   const r = mod(G.multiply(mod(u + v * d, n)).toAffine().x, n);
   return forge(CURVE, G.multiply(d), u, v, r);
@@ -88,13 +88,13 @@ function chainOf(k: bigint): bigint[] {
 
 /**
  * The same for a signature alone: its points are dealt out to the lanes, first those of u·G, and
- * after two levels windows 16 and 20 of u·G meet the first and the fifth member of v·Q's chain.
+ * after a level windows 16 and 20 of u·G meet the third and the seventh member of v·Q's chain.
  */
 function collideInChain(u: bigint, v: bigint, sign: bigint): Triple {
   const digits = digitsOf(u, BASE_WINDOW);
   const left = part(digits, BASE_WINDOW, 16, 17) + part(digits, BASE_WINDOW, 20, 21);
-  const [first = 0n, , , , fifth = 0n] = chainOf(v);
-  const d = mod(sign * left * inverse(mod(first + fifth, n), n), n);
+  const [, , third = 0n, , , , seventh = 0n] = chainOf(v);
+  const d = mod(sign * left * inverse(mod(third + seventh, n), n), n);
   const r = mod(G.multiply(mod(u + v * d, n)).toAffine().x, n);
   return forge(CURVE, G.multiply(d), u, v, r);
 }
