@@ -20,7 +20,7 @@ import { TPM_READER_BYTES, TpmReader } from "./codec/reader";
 import { FOUND, check, clearFindings, deny, first } from "./findings";
 import { Code, limits } from "./generated";
 import { judgeEventLog } from "./measure/quoted";
-import { judgeIma, proven, startBehind, startValue, startWhole } from "./measure/quoted-ima";
+import { judgeIma, proven, startBehind, startValue } from "./measure/quoted-ima";
 import {
   clearEventFaults,
   hasEventFault,
@@ -112,7 +112,7 @@ function readFrame(frame: Span): void {
   logs = r.u8();
   eventLog = (logs & LOG_EVENTS) == 0 ? 0 : r.sized32(most);
   ima = (logs & LOG_IMA) == 0 ? 0 : r.sized32(most);
-  startWhole();
+  startBehind(0);
   if ((logs & LOG_PREFIX) != 0) readPrefix(r, most);
   memory.fill(SUPPLIED, 0, 5 * 24 * 8);
   const count = r.u32();

@@ -7,6 +7,7 @@
  */
 import { Span, lenOf, ptrOf, same, span } from "./abi";
 import { algorithmAt, algorithms } from "./measure/digest-list";
+import { isDataBound } from "./measure/event-data";
 import {
   dataOffset,
   digestOffset,
@@ -15,7 +16,6 @@ import {
   faultOffset,
   hasBank,
   isAgile,
-  isDataBound,
   isFaulty,
   nextEvent,
   openEventLog,
@@ -24,10 +24,9 @@ import {
 } from "./measure/eventlog";
 import { Digest, bytesLeft, entry, judgeDigest, nextEntry, openIma, storedBytes } from "./measure/ima";
 import * as ima from "./measure/ima";
-import { REGISTERS, extendedIn } from "./measure/registers";
+import { HASHES, REGISTERS, extendedIn } from "./measure/registers";
 import { hashOf } from "./tpm/algorithm";
 
-const HASHES: u32 = 4;
 /** Bits 1 to 4. */
 const ALL_BANKS: u32 = 0x1e;
 const ROW_BYTES: u32 = 256;

@@ -76,7 +76,7 @@ export class Reader {
     return this.fault == Fault.NONE ? span(start, <u32>(this.at - start)) : 0;
   }
 
-  /** First byte of the next item without reading it; 0xff at the end. */
+  /** First byte of the next item without reading it; at the end 0xff, a break, which begins none. */
   private peek(): u8 {
     return this.at < this.end ? load<u8>(this.at) : 0xff;
   }
@@ -85,7 +85,7 @@ export class Reader {
   private head(major: Major): u64 {
     const first = this.peek();
     const info = first & 0x1f;
-    if (this.at >= this.end || first >> 5 != <u8>major || info > 27) {
+    if (first >> 5 != <u8>major || info > 27) {
       this.fail(Fault.MALFORMED);
       return 0;
     }

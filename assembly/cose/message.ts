@@ -42,8 +42,7 @@ class Signer {
   header: Span;
   kid: Span;
   signature: Span;
-  alg: i32;
-  _pad: i32;
+  alg: i64;
 }
 const SIGNER_BYTES: u32 = 32;
 const SIGNERS = memory.data(32 * 16, 8);
@@ -79,8 +78,7 @@ function readSigner(header: Span, kind: string, to: Signer): void {
   const r = HEADER.open(header);
   r.map(kind.length > 0 ? 3 : 2, kind.length > 0 ? 3 : 2);
   r.require(r.int() == HEADER_ALG);
-  const alg = r.int();
-  r.require(alg >= -0x10000 && alg < 0);
+  to.alg = r.int();
   r.require(r.int() == HEADER_KID);
   const kid = r.digest();
   if (kind.length > 0) {
@@ -89,7 +87,6 @@ function readSigner(header: Span, kind: string, to: Signer): void {
   }
   if (r.close() != Fault.NONE) MAIN.fail(Fault.MALFORMED);
   to.header = header;
-  to.alg = <i32>alg;
   to.kid = kid;
 }
 

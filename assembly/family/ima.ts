@@ -8,7 +8,7 @@ import * as context from "../context";
 import * as evidence from "../evidence";
 import { check } from "../findings";
 import { Code, limits } from "../generated";
-import { before, judgeIma, proven, startBehind, startValue, startWhole } from "../measure/quoted-ima";
+import { before, judgeIma, proven, startBehind, startValue } from "../measure/quoted-ima";
 import { judgeImaRules } from "../policy/ima-rules";
 import { count as policyCount, policyAt } from "../policy/reference";
 import { attest } from "../tpm/attest";
@@ -50,7 +50,7 @@ function hasRules(): bool {
 
 /** Puts the replay behind the prefix; false where that may not be continued. */
 function openPrefix(): bool {
-  startWhole();
+  startBehind(0);
   if (!context.hasPrefix) return true;
   const session = attest.resetCount == context.prefixResetCount;
   if (!session || attest.restartCount != context.prefixRestartCount) return false;

@@ -3,7 +3,7 @@
  * carries. Events need not carry all (Windows leaves SHA-1 out of its own), so that each event's
  * own algorithm ids are read.
  */
-import { Span, lenOf, ptrOf } from "../abi";
+import { Span, ptrOf } from "../abi";
 import { TPM_READER_BYTES, TpmReader } from "../codec/reader";
 import { digestBytes } from "../hash/hash";
 import { alg, hashOf } from "../tpm/algorithm";
@@ -85,7 +85,6 @@ export function readSha1Digest(r: TpmReader): void {
 export function readDigests(r: TpmReader): void {
   memory.fill(DIGESTS, 0, 5 * 4);
   const count = r.little32();
-  r.require(count <= algorithms);
   let seen: u32 = 0;
   for (let i: u32 = 0; i < count && !r.faulty; i++) {
     const place = placeOf(r.little16());
@@ -94,7 +93,7 @@ export function readDigests(r: TpmReader): void {
     seen |= 1 << place;
     const digest = r.take(sizeAt(place));
     const hash = hashOf(algorithmAt(place));
-    if (hash != 0 && lenOf(digest) != 0) store<u32>(DIGESTS + (hash << 2), <u32>ptrOf(digest));
+    if (hash != 0) store<u32>(DIGESTS + (hash << 2), <u32>ptrOf(digest));
   }
 }
 

@@ -5,7 +5,8 @@
 import { Span, lenOf, ptrOf, span } from "../abi";
 import { digestBytes, hash as hashAll } from "../hash/hash";
 import { digestOf } from "./digest-list";
-import { event } from "./eventlog";
+import { EV_NO_ACTION, event } from "./eventlog";
+import { HASHES } from "./registers";
 
 const EV_SEPARATOR: u32 = 4;
 
@@ -23,6 +24,22 @@ export function isBoundIn(hash: u32): bool {
   if (digest == 0) return false;
   hashAll(hash, ptrOf(event.data), lenOf(event.data), DIGEST);
   return memory.compare(DIGEST, digest, digestBytes(hash)) == 0;
+}
+
+/**
+ * Whether every digest that the event carries (of the hashes of this core, at least one) is that of
+ * its data. The type does not count: it is in no digest, so whoever writes the log chooses it.
+ * EV_NO_ACTION proves nothing.
+ */
+export function isDataBound(): bool {
+  if (event.type == EV_NO_ACTION) return false;
+  let bound = false;
+  for (let hash: u32 = 1; hash <= HASHES; hash++) {
+    if (digestOf(hash) == 0) continue;
+    if (!isBoundIn(hash)) return false;
+    bound = true;
+  }
+  return bound;
 }
 
 /** Before `isSeparator` is asked in the bank of this hash. */

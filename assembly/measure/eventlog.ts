@@ -4,7 +4,7 @@
  * whose register field counts measurement registers.
  *
  *     openEventLog(log, false);
- *     while (nextEvent()) look at `event`, digestOffset(hash), isDataBound(), or extendEvent(...);
+ *     while (nextEvent()) look at `event`, digestOffset(hash), event-data.ts, or extendEvent(...);
  *     isFaulty, faultOffset, startupLocality, paddingBytes, and the PCRs in registers.ts
  *
  * A log is text until a quoted PCR equals its replay. Nothing in it is trusted before: every length
@@ -14,7 +14,6 @@
 import { Span, lenOf, ptrOf, span, startsWithAscii } from "../abi";
 import { TPM_READER_BYTES, TpmReader } from "../codec/reader";
 import { limits } from "../generated";
-import { digestBytes, hash as hashAll } from "../hash/hash";
 import {
   algorithmAt,
   algorithms,
@@ -24,10 +23,10 @@ import {
   readDigests,
   readSha1Digest,
 } from "./digest-list";
-import { REGISTERS_MAX, extend, resetRegisters, startFrom } from "./registers";
+import { HASHES, REGISTERS_MAX, extend, resetRegisters, startFrom } from "./registers";
 import { hashOf } from "../tpm/algorithm";
 
-const EV_NO_ACTION: u32 = 3;
+export const EV_NO_ACTION: u32 = 3;
 const EV_EFI_HCRTM_EVENT: u32 = 0x80000010;
 const SPEC_ID = "Spec ID Event03\0";
 const STARTUP_LOCALITY = "StartupLocality\0";
@@ -36,7 +35,6 @@ const STARTUP_LOCALITY_BYTES: u32 = 17;
 const LOCALITY_MAX: u32 = 4;
 /** MRTD and RTMR 0 to 3: Guest-Hypervisor Communication Interface for Intel TDX, §4.3. */
 const CCEL_REGISTERS: u32 = 5;
-const HASHES: u32 = 4;
 
 @unmanaged
 export class LogEvent {
@@ -60,13 +58,13 @@ export let startupLocality: i32 = -1;
 export let paddingBytes: u32 = 0;
 
 /**
- * The first extend of PCR 0 is an H-CRTM's, and no locality is given. A TPM starts PCR 0 at 4 then
- * (Part 1 §34.3), but not every firmware that logs such an event had one: this replay starts at 0,
- * and who has a quote may try both.
+ * The first event of PCR 0 is an H-CRTM's. A TPM starts PCR 0 at 4 then (Part 1 §34.3), but not
+ * every firmware that logs such an event had one: this replay starts at 0 unless the log tells a
+ * locality, and who has a quote may try both.
  */
 export let isHcrtm: bool = false;
 
-/** PCR 0 was extended, in any bank. */
+/** PCR 0 had an event, whatever it extends. */
 let isStarted: bool = false;
 let isCcel: bool = false;
 /** Registers that an event can extend. */
@@ -75,7 +73,6 @@ let start: usize = 0;
 /** From here to the end, all bytes are the same filler. */
 let fillerAt: usize = 0;
 const READER = changetype<TpmReader>(memory.data(TPM_READER_BYTES, 8));
-const DIGEST = memory.data(64, 8);
 
 /**
  * Opens a log and tells its format by its first event; false where it is none. PCRs start as after
@@ -97,7 +94,7 @@ export function openEventLog(log: Span, ccel: bool): bool {
   start = r.at;
   fillerAt = findFiller(r.end);
   readSha1Event(r);
-  isAgile = !r.faulty && event.type == EV_NO_ACTION && startsWithAscii(event.data, SPEC_ID);
+  isAgile = event.type == EV_NO_ACTION && startsWithAscii(event.data, SPEC_ID);
   if (isAgile) r.require(announceFrom(event.data));
   else announceSha1();
   // An empty log, or an area that was never written, must not read as "every PCR is as after a
@@ -160,7 +157,7 @@ function readAgileEvent(r: TpmReader): void {
 
 /**
  * EV_NO_ACTION is never extended, wherever it stands. One of them tells where PCR 0 started, before
- * it is extended.
+ * any event of it.
  */
 function readNoAction(r: TpmReader): void {
   if (isCcel || event.pcr != 0 || !startsWithAscii(event.data, STARTUP_LOCALITY)) return;
@@ -173,13 +170,10 @@ function readNoAction(r: TpmReader): void {
   startFrom(locality);
 }
 
-/** An event of PCR 0: what comes first tells how the PCR started. */
+/** The first event of PCR 0 tells how the PCR started. */
 function noteStart(): void {
-  let extends0 = false;
-  for (let hash: u32 = 1; hash <= HASHES; hash++) extends0 = extends0 || digestOf(hash) != 0;
-  const hcrtm = event.type == EV_EFI_HCRTM_EVENT && startupLocality < 0;
-  isHcrtm = isHcrtm || (hcrtm && !isStarted);
-  isStarted = isStarted || extends0;
+  isHcrtm = isHcrtm || (event.type == EV_EFI_HCRTM_EVENT && !isStarted);
+  isStarted = true;
 }
 
 /** Extends what the event says, in the banks of these hashes: bit 1 for number 1, and so on. */
@@ -201,24 +195,6 @@ export function assumeReplayed(hcrtm: bool): void {
 export function hasBank(hash: u32): bool {
   for (let i: u32 = 0; i < algorithms; i++) if (hashOf(algorithmAt(i)) == hash) return true;
   return false;
-}
-
-/**
- * Whether every digest that the event carries (of the hashes of this core, at least one) is that of
- * its data. The type does not count: it is in no digest, so whoever writes the log chooses it.
- * EV_NO_ACTION proves nothing.
- */
-export function isDataBound(): bool {
-  if (event.type == EV_NO_ACTION) return false;
-  let bound = false;
-  for (let hash: u32 = 1; hash <= HASHES; hash++) {
-    const digest = digestOf(hash);
-    if (digest == 0) continue;
-    hashAll(hash, ptrOf(event.data), lenOf(event.data), DIGEST);
-    if (memory.compare(DIGEST, digest, digestBytes(hash)) != 0) return false;
-    bound = true;
-  }
-  return bound;
 }
 
 /** Where the event's data begins in the log. */

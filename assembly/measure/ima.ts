@@ -147,7 +147,7 @@ export function nextEntry(): bool {
   entry.pcr = r.little32();
   entry.digest = ptrOf(r.take(storedBytes));
   const nameBytes = r.little32();
-  let sound = r.faulty || (entry.pcr < REGISTERS_MAX && nameBytes != 0 && nameBytes <= NAME_MAX);
+  let sound = r.faulty || (entry.pcr < REGISTERS_MAX && nameBytes <= NAME_MAX);
   entry.template = r.take(nameBytes);
   sound = sound && (r.faulty || isName(entry.template));
   if (sound && isAscii(entry.template, LEGACY)) {

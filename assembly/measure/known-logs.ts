@@ -4,7 +4,7 @@
  * by where PCR 0 started; what is found are the PCRs that the replay of those bytes gave. So a
  * known log is judged against each quote as a new one is, only sooner.
  */
-import { Span, lenOf, ptrOf } from "../abi";
+import { Span, equal, lenOf, ptrOf } from "../abi";
 import { assumeReplayed, isHcrtm } from "./eventlog";
 import { REPLAYED_BYTES, restoreRegisters, saveRegisters } from "./registers";
 
@@ -44,7 +44,7 @@ export function recall(log: Span, banks: u32, locality: u32): bool {
     const entry = entryAt(i);
     if (entry.length == 0 || entry.length != lenOf(log)) continue;
     if ((entry.banks & banks) != banks || entry.locality != locality) continue;
-    if (!isEqual(ARENA + entry.at, ptrOf(log), lenOf(log))) continue;
+    if (!equal(ARENA + entry.at, ptrOf(log), lenOf(log))) continue;
     restoreRegisters(changetype<usize>(entry) + VALUES_AT);
     assumeReplayed(entry.hcrtm);
     return true;
@@ -73,12 +73,4 @@ export function remember(log: Span, banks: u32, locality: u32): void {
   saveRegisters(changetype<usize>(entry) + VALUES_AT);
   cursor += length;
   assert(VALUES_AT + REPLAYED_BYTES <= ENTRY_BYTES);
-}
-
-/** Eight bytes at a time: a log has tens of thousands. */
-function isEqual(a: usize, b: usize, length: u32): bool {
-  const words = length & ~7;
-  for (let i: u32 = 0; i < words; i += 8) if (load<u64>(a + i) != load<u64>(b + i)) return false;
-  for (let i = words; i < length; i++) if (load<u8>(a + i) != load<u8>(b + i)) return false;
-  return true;
 }

@@ -9,11 +9,7 @@ import { HashId, digestBytes } from "../hash/hash";
 import * as ima from "./ima";
 import { entry, nextEntry, openIma, skipRest } from "./ima";
 import { quotedValue } from "./quoted";
-import { registerAt } from "./registers";
-
-const HASHES: u32 = 4;
-/** Where IMA extends: CONFIG_IMA_MEASURE_PCR_IDX. */
-const PCR_IMA: u32 = 10;
+import { HASHES, PCR_IMA, registerAt } from "./registers";
 
 /** Entries before the list's first, proven earlier; 0 for a whole list. */
 export let before: u64 = 0;
@@ -23,8 +19,6 @@ let starts: u32 = 0;
 
 /** Entries of the list that the quote proves: those up to the one after which PCR 10 had the quoted value. */
 export let proven: u32 = 0;
-/** The quote proves the list up to there, in every quoted bank. */
-export let isProven: bool = false;
 
 let isFound: bool = false;
 let found: u32 = 0;
@@ -32,13 +26,7 @@ let found: u32 = 0;
 let hasViolation: bool = false;
 let hasOther: bool = false;
 
-/** The list is whole. */
-export function startWhole(): void {
-  before = 0;
-  starts = 0;
-}
-
-/** The list continues this many entries; `startValue` tells the values after them. */
+/** The list continues this many entries, 0 where it is whole; `startValue` tells the values after them. */
 export function startBehind(entries: u64): void {
   before = entries;
   starts = 0;
@@ -72,7 +60,6 @@ export function provenValue(hash: u32): usize {
  * Without bound values only the first is judged.
  */
 export function judgeIma(list: Span, bound: bool): bool {
-  isProven = false;
   let banks: u32 = 0;
   let equal = true;
   proven = 0;
@@ -93,8 +80,7 @@ export function judgeIma(list: Span, bound: bool): bool {
   }
   if (!check(equal, Code.ENVIRONMENT_IMA_MISMATCH)) return false;
   const own = check(!hasOther, Code.ENVIRONMENT_IMA_OTHER_PCR);
-  isProven = check(!hasViolation, Code.ENVIRONMENT_IMA_VIOLATION) && own;
-  return isProven;
+  return check(!hasViolation, Code.ENVIRONMENT_IMA_VIOLATION) && own;
 }
 
 function isWhole(): bool {

@@ -11,11 +11,8 @@ import { pcrValue } from "../tpm/pcr";
 import * as eventlog from "./eventlog";
 import { extendEvent, nextEvent, openEventLog } from "./eventlog";
 import { recall, remember } from "./known-logs";
-import { REGISTERS_MAX, extendedIn, registerAt, startFrom } from "./registers";
+import { HASHES, PCR_IMA, REGISTERS_MAX, extendedIn, registerAt, startFrom } from "./registers";
 
-const HASHES: u32 = 4;
-/** Where IMA extends: CONFIG_IMA_MEASURE_PCR_IDX. */
-const PCR_IMA: u32 = 10;
 /** Any program can reset these (PTP §4.6): they prove nothing, and nothing is asked of them. */
 const PCR_DEBUG: u32 = 16;
 const PCR_APPLICATION: u32 = 23;

@@ -8,7 +8,9 @@ export const REGISTERS_MAX: u32 = 24;
 /** The longest digest. */
 const WIDTH: u32 = 64;
 /** Numbers of hashes run from 1 to 4. */
-const HASHES: u32 = 4;
+export const HASHES: u32 = 4;
+/** Where IMA extends: CONFIG_IMA_MEASURE_PCR_IDX. */
+export const PCR_IMA: u32 = 10;
 
 /** By hash, from number 1 on, and index. */
 export const REGISTERS: usize = memory.data(4 * 24 * 64, 16);

@@ -9,7 +9,13 @@ import type { Bank } from "../support/ak.ts";
 import { softwareAk } from "../support/ak.ts";
 import { EVENTS, pcrsAfter } from "../support/boots.ts";
 import { CLOCK } from "../support/domain.ts";
-import { agileLog, EV_SEPARATOR, type MadeEvent, measured } from "../support/event-logs.ts";
+import {
+  agileLog,
+  EV_SEPARATOR,
+  type MadeEvent,
+  measured,
+  replayed,
+} from "../support/event-logs.ts";
 import { policyOf } from "../support/tpm-structures.ts";
 
 const seed = Number(process.env.SEED ?? Date.now() % 1e9);
@@ -80,6 +86,25 @@ test("in any order of quotes and logs, changed ones among them", async () => {
     }),
     { numRuns: 10, seed },
   );
+});
+
+test("with an H-CRTM, for quotes of both starts, whichever came first", async () => {
+  const hcrtm = measured(0, 0x8000_0010, new TextEncoder().encode("HCRTM"));
+  const events = [hcrtm, ...EVENTS];
+  const eventLog = agileLog(["sha256"], events);
+  const quotes = [0, 4].map((locality) => {
+    const boot = pcrsAfter(events).sha256 ?? new Map<number, Uint8Array>();
+    const zero = replayed(["sha256"], events, locality).sha256?.[0] ?? new Uint8Array(32);
+    const pcrs = { sha256: new Map([...boot, [0, zero]]) };
+    const { attest, signature } = ak.quote({ pcrs, clock: CLOCK, extraData: qualifyingData });
+    const values = { sha256: Object.fromEntries(pcrs.sha256) };
+    const quote = { publicArea: ak.publicArea, attest, signature, qualifyingData, pcrs: values };
+    return { ...quote, policy: policyOf(pcrs), eventLog };
+  });
+  for (const order of [quotes, quotes.toReversed()]) {
+    const core = await loadCore({ build: "checked" });
+    for (const quote of [...order, ...order]) expect(core.appraiseQuote(quote).codes).toEqual([]);
+  }
 });
 
 test("more logs than are kept, and back to the first", async () => {

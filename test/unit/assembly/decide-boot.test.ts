@@ -4,6 +4,7 @@ import { type Code, loadCore } from "../../../src/core/index.ts";
 import type { CborValue } from "../../../src/wire/cbor.ts";
 import { WireError } from "../../../src/wire/error.ts";
 import { parseSigned } from "../../../src/wire/objects.ts";
+import { concat } from "../../support/ak.ts";
 import {
   application,
   type Boot,
@@ -29,7 +30,7 @@ import {
   variableData,
   withPcr,
 } from "../../support/boots.ts";
-import { agileLog, EV_SEPARATOR, measured } from "../../support/event-logs.ts";
+import { agileLog, EV_NO_ACTION, EV_SEPARATOR, le32, measured } from "../../support/event-logs.ts";
 import { makeWorld } from "../../support/world.ts";
 
 const cores = await Promise.all([loadCore({ build: "checked" }), loadCore({ build: "auto" })]);
@@ -98,6 +99,19 @@ describe("allowed", () => {
   test.each(cases)("%s", async (_, boot) => expect(await codesOf(boot)).toEqual([]));
 });
 
+const le64 = (value: bigint): Uint8Array =>
+  concat(le32(Number(BigInt.asUintN(32, value))), le32(Number(BigInt.asUintN(32, value >> 32n))));
+/** Instead of dbx this as a variable; then EV_NO_ACTION with a PCR that reads as the name "d", which is required. */
+function behind(data: Uint8Array, pcr: number): Boot {
+  const event = measured(7, EV_EFI_VARIABLE_DRIVER_CONFIG, data);
+  const next = { pcr, type: EV_NO_ACTION, data, digests: {} };
+  const d = { need: "required", guid: SECURITY, name: "d" } as const;
+  return {
+    events: EVENTS.flatMap((one) => (one === DBX ? [event, next] : [one])),
+    rules: withPcr(7, { separator: "one", events: [oneOf(SECURE_BOOT_ON)], variables: [d] }),
+  };
+}
+
 describe("denied", () => {
   const long = variableData(SECURITY, "dbx", Uint8Array.of(1));
   const cases: readonly (readonly [string, Boot, readonly Code[]])[] = [
@@ -148,6 +162,21 @@ describe("denied", () => {
     [
       "a variable of another name",
       { events: replace(DBX, variable(SECURITY, "dbxx", Uint8Array.of(1))) },
+      ["environment.eventlog-event", "environment.eventlog-required"],
+    ],
+    [
+      "a variable of another name as long",
+      { events: replace(DBX, variable(SECURITY, "dby", Uint8Array.of(1))) },
+      ["environment.eventlog-event", "environment.eventlog-required"],
+    ],
+    [
+      "a variable whose name lies behind its data, in the next event",
+      behind(concat(SECURITY, le64(1n), le64(-2n)), 0x64),
+      ["environment.eventlog-event", "environment.eventlog-required"],
+    ],
+    [
+      "a variable that ends inside its lengths, which the next event completes",
+      behind(concat(SECURITY, le64(1n), le64(2n ** 32n - 3n)).subarray(0, -1), 0x6400),
       ["environment.eventlog-event", "environment.eventlog-required"],
     ],
     [

@@ -14,6 +14,7 @@ import {
   encode,
   isMap,
 } from "../../../src/wire/cbor.ts";
+import { concat } from "../../support/ak.ts";
 import { chain } from "../../support/chains.ts";
 import { NOW, text } from "../../support/domain.ts";
 import { imaCase, rulesOf, stageOf } from "../../support/ima-cases.ts";
@@ -71,6 +72,10 @@ const GOVERNANCE = -70006;
 const IMA = -70504;
 const EVENTS = -70503;
 const image = (alg: number, bytes: number) => [0, alg, new Uint8Array(bytes)];
+
+const KEY_MAX = Number.MAX_SAFE_INTEGER;
+/** Of 2^53, with this head. */
+const keyBytes = (head: number) => Uint8Array.of(head, 0, 0x20, 0, 0, 0, 0, 0, 0);
 
 type Row = readonly [what: string, code: Code, change: CaseOverrides | { whole: Change }];
 
@@ -133,6 +138,17 @@ const FORMS: readonly Row[] = [
   ["IMA rules under another key", "policy.malformed", ima(renamed(2, 3))],
   ["a stage under another key", "policy.malformed", ima(at([2, 0], renamed(2, 7)))],
   ["a stage that ends where it begins", "policy.malformed", ima(set([2, 0, 2], 0))],
+  [
+    "a class whose mark is 0",
+    "governance.malformed",
+    edited("charter", set([KEYSETS, 2, 1, "standard", 7], 0)),
+  ],
+  ["IMA rules whose aggregate is 0", "policy.malformed", ima(set([1], 0))],
+  ["text keys by their letters, not by their lengths", "governance.malformed", misordered()],
+  ["a claim of key 2^53 - 1", "artifact.unknown-claim", keyed(KEY_MAX, encode(KEY_MAX))],
+  ["a claim of key 2^53", "artifact.malformed", keyed(KEY_MAX, keyBytes(0x1b))],
+  ["a claim of key -2^53 + 1", "artifact.unknown-claim", keyed(-KEY_MAX, encode(-KEY_MAX))],
+  ["a claim of key -2^53 - 1", "artifact.malformed", keyed(-KEY_MAX, keyBytes(0x3b))],
   ["a job of more than 64 KiB", "policy.job", job(set([2], Array(17).fill(new Uint8Array(4_000))))],
   ["a run time of 0", "policy.job", job(set([10], 0))],
   [
@@ -150,6 +166,31 @@ const FORMS: readonly Row[] = [
     },
   ],
 ];
+
+/** The charter with the last two of its classes, "standard" and "break-glass", in the other order. */
+function misordered(): CaseOverrides {
+  const charter = (bytes: Uint8Array): Uint8Array => {
+    const keysets = (decode(bytes) as CborMap).get(KEYSETS) as CborMap;
+    const [, classes] = keysets.get(2) as readonly [CborValue, CborMap];
+    const members = [...classes].map(([name, value]) => concat(encode(name), encode(value)));
+    return replaced(bytes, concat(...members.slice(-2)), concat(...members.slice(-2).reverse()));
+  };
+  return { edit: { payload: { charter } } };
+}
+/** The grant with one claim more, whose encoded key is replaced. */
+function keyed(key: number, to: Uint8Array): CaseOverrides {
+  return {
+    edit: {
+      claims: { grant: (map) => map.set(key, 0) },
+      payload: { grant: (bytes) => replaced(bytes, encode(key), to) },
+    },
+  };
+}
+function replaced(bytes: Uint8Array, from: Uint8Array, to: Uint8Array): Uint8Array {
+  const at = Buffer.from(bytes).indexOf(from);
+  if (at < 0) throw new Error("not there");
+  return concat(bytes.subarray(0, at), to, bytes.subarray(at + from.length));
+}
 
 function unnumbered(value: CborValue): CborValue {
   return set([-70101], seeded("p"))(set([-70100], 0)(value));

@@ -187,11 +187,12 @@ describe("entries", () => {
     expect((await decide([legacyEntry("/bin/a")])).code).toBe("environment.ima-file");
   });
 
-  test("of fs-verity are of another digest than the file's", async () => {
-    const verity = concat(text("verity:"), digest);
-    expect((await decide([entryOf("ima-sigv2", verity, name, none)])).code).toBe(
-      "environment.ima-file",
-    );
+  test("of fs-verity are of another digest than the file's, like what else is not IMA's", async () => {
+    for (const kind of ["verity:", "abc:"]) {
+      const other = concat(text(kind), digest);
+      const { code } = await decide([entryOf("ima-sigv2", other, name, none)]);
+      expect(code, kind).toBe("environment.ima-file");
+    }
   });
 
   test.each([
@@ -202,6 +203,7 @@ describe("entries", () => {
     ["a NUL inside a name", entryOf("ima-ng", digest, text("/bin/a\0b\0"))],
     ["no hash", entryOf("ima-ng", fileDigest("/bin/a"), name)],
     ["no digest", entryOf("ima-ng", text("sha256:\0"), name)],
+    ["a hash without its NUL", entryOf("ima-ng", text("sm3:"), name)],
     ["a hash without its colon", entryOf("ima-ng", text("sha256\0"), name)],
     ["an empty legacy name", legacyEntry("")],
     ["a NUL in a legacy name", legacyEntry("/bin/a\0")],
@@ -233,6 +235,26 @@ describe("boot_aggregate", () => {
       const { code } = await decide([first, A], { rules: rulesOf(stages, true) });
       expect(code).toBe("environment.ima-aggregate");
     }
+    const { data } = aggregate(9);
+    const digest = data.subarray(4 + "sha256:\0".length, 4 + "sha256:\0".length + 32);
+    for (const first of [
+      digestEntry("/x", "sha256", digest),
+      digestEntry("boot_aggregate", "sm3-256", digest),
+    ]) {
+      const { code } = await decide([first, A], { rules: rulesOf(stages, true) });
+      expect(code).toBe("environment.ima-aggregate");
+    }
+  });
+
+  test("is of no PCR that the quote does not cover, as if it were zero", async () => {
+    const values = BOOT_PCRS.flatMap(([pcr, value]) => (pcr <= 7 ? [value] : []));
+    const entries = [aggregateEntry([...values, new Uint8Array(64)]), A];
+    const made = imaCase(entries, { rules: rulesOf(stages, true) });
+    const sha256 = new Map(
+      [...(made.pcrs?.sha256 ?? [])].filter(([pcr]) => pcr !== 8 && pcr !== 9),
+    );
+    const bytes = await world.caseBytes({ ...made, pcrs: { sha256 } });
+    expect(core.decide(bytes).code).toBe("environment.ima-aggregate");
   });
 
   test("is let be where no rule asks, but only as the boot's first entry", async () => {
@@ -257,9 +279,13 @@ describe("signatures", () => {
   test("by a key of the policy allow a file under any path", async () => {
     expect(await judge(good)).toBe(null);
     expect(await codeOf([signedEntry("/opt/y", good)], rules)).toBe(wrong);
-    expect(await codeOf([signedEntry("/opt/x", new Uint8Array(0))], rules)).toBe(
-      "environment.ima-file",
-    );
+    const none = new Uint8Array(0);
+    expect(await codeOf([signedEntry("/opt/x", none)], rules)).toBe("environment.ima-file");
+    // EVM's signature is over a file's attributes, and says nothing of its bytes.
+    const digest = concat(text("sha256:\0"), fileDigest("/opt/x"));
+    const rest = Array<Uint8Array>(6).fill(none);
+    const evm = entryOf("evm-sig", digest, text("/opt/x\0"), good, ...rest);
+    expect(await codeOf([evm], rules)).toBe("environment.ima-file");
   });
 
   test("by EC keys, two of one id, verify by the one that made them", async () => {

@@ -202,6 +202,12 @@ describe("an IMA list", () => {
     // The same list, but the banks stopped at different entries.
     const torn = { ...quoted(ENTRIES, "sha1"), ...quoted(ENTRIES.slice(0, -1), "sha256") };
     expect(codesOf(torn, { ima })).toEqual(mismatch);
+    // Two that agree do not outvote the third.
+    const short = {
+      ...quoted(ENTRIES.slice(0, -1), "sha256"),
+      ...quoted(ENTRIES.slice(0, -1), "sha384"),
+    };
+    expect(codesOf({ ...quoted(ENTRIES, "sha1"), ...short }, { ima })).toEqual(mismatch);
   });
 
   test("is no evidence where the quote does not cover PCR 10", () => {

@@ -329,9 +329,11 @@ describe("the floor", () => {
     [u16(0xffff)],
     [concat(nameOf(DIGEST), u8(0))],
     [new Uint8Array(1e6)],
-  ])("an ekName that is no Name is no parent (%#)", (ekName) =>
-    expect(codesOf({ quote: { ekName } })).toEqual(["environment.clock-obfuscated"]),
-  );
+  ])("an ekName that is no Name is no parent, not even of no name (%#)", (ekName) => {
+    for (const request of [{}, { qualifiedSigner: new Uint8Array() }]) {
+      expect(codesOf({ request, quote: { ekName } })).toEqual(["environment.clock-obfuscated"]);
+    }
+  });
 });
 
 describe("many quotes at once", () => {

@@ -121,12 +121,17 @@ describe("the start of PCR 0", () => {
     expect(replay.pcrs).toEqual(replayed(banks, [event], locality));
   });
 
-  test("is told once, before PCR 0 is extended, by a locality there is", () => {
+  test("is told once, before any event of PCR 0, by a locality there is", () => {
     const at = header.length;
     const late = agileLog(["sha256"], [first, startupLocality(3)]);
     expect(faultOf(late)).toBe(at + agileEvent(first).length);
+    const bare = { ...first, digests: {} };
+    const later = agileLog(["sha256"], [bare, startupLocality(3), first]);
+    expect(faultOf(later)).toBe(at + agileEvent(bare).length);
     const twice = agileLog(["sha256"], [startupLocality(3), startupLocality(3), first]);
     expect(faultOf(twice)).toBe(at + agileEvent(startupLocality(3)).length);
+    const zero = agileLog(["sha256"], [startupLocality(0), startupLocality(0), first]);
+    expect(faultOf(zero)).toBe(at + agileEvent(startupLocality(0)).length);
     expect(faultOf(agileLog(["sha256"], [startupLocality(5), first]))).toBe(at);
     const long = { ...startupLocality(3), data: concat(startupLocality(3).data, le16(0)) };
     expect(faultOf(agileLog(["sha256"], [long, first]))).toBe(at);
@@ -172,6 +177,13 @@ describe("the SHA-1 format", () => {
     expect(replay.pcrs).toEqual(replayed(["sha1"], [old]));
   });
 
+  test("has what a Spec ID event says under another type as an event", () => {
+    const event = measured(0, EV_SEPARATOR, header.subarray(32), ["sha1"]);
+    const replay = core.replayEventLog(concat(sha1Event(event), sha1Event(old)));
+    expect(replay.format).toBe("sha1");
+    expect(replay.pcrs).toEqual(replayed(["sha1"], [event, old]));
+  });
+
   test("starts PCR 0 where it says", () => {
     const first = measured(0, 8, ascii("version"), ["sha1"]);
     const replay = core.replayEventLog(concat(...[startupLocality(3), first].map(sha1Event)));
@@ -188,6 +200,15 @@ describe("the header", () => {
     const replay = core.replayEventLog(log);
     expect(replay.pcrs).toEqual(replayed(["sha256"], [separator]));
     expect(Object.keys(replay.pcrs)).toEqual(["sha256"]);
+  });
+
+  test("may announce sixteen algorithms, and digests of 1 to 64 bytes", () => {
+    const others = Array.from({ length: 15 }, (_, i) => [0x100 + i, i === 0 ? 1 : 64] as const);
+    const { pcrs, unsupportedBanks } = core.replayEventLog(
+      concat(specId([...others, SHA256]), agileEvent(separator)),
+    );
+    expect(pcrs).toEqual(replayed(["sha256"], [separator]));
+    expect(unsupportedBanks).toEqual(others.map(([id]) => id));
   });
 
   const faulty: readonly (readonly [string, Uint8Array])[] = [

@@ -172,6 +172,17 @@ describe("what no kernel writes is malformed", () => {
     expect(faultOf(concat(good, entry, good))).toBe(good.length);
   });
 
+  test("and the longest names that it writes are none", () => {
+    const path = `/${"x".repeat(254)}`;
+    const { templates } = core.replayIma(
+      concat(named("y".repeat(255)), encodeEntry(legacyEntry(path))),
+      {
+        bank: "sha1",
+      },
+    );
+    expect(templates).toEqual({ ["y".repeat(255)]: 1, ima: 1 });
+  });
+
   test("a seventeenth template", () => {
     const names = Array.from({ length: 17 }, (_, i) => `t${i}`);
     expect(faultOf(concat(...names.slice(1).map(named)))).toBeNull();
