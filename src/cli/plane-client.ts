@@ -1,13 +1,15 @@
 /** `--plane`, `--plane-ca`: the plane that a node asks, and what it publishes, kept in the home. */
 import { PlaneClient } from "../client/index.ts";
-import { loadDomain } from "../domain/domain.ts";
 import { createFile, createFolder, makeFolder, namesIn, numbersIn } from "../domain/files.ts";
 import { Layout } from "../domain/layout.ts";
 import { requireSigned } from "../domain/quorum.ts";
+import type { Floors } from "../store/contract.ts";
+import { openSqliteStore } from "../store/sqlite.ts";
 import { compareBytes } from "../wire/cbor.ts";
 import { statusDigest } from "../wire/digests.ts";
 import { parseSigned, type UnverifiedCharter } from "../wire/objects.ts";
 import { UsageError } from "./error.ts";
+import type { Home } from "./home.ts";
 import { readInput } from "./input-file.ts";
 
 export interface PlaneOptions {
@@ -23,19 +25,19 @@ export async function openClient(url: string, caFile: string | undefined): Promi
 }
 
 /**
- * Fetches what the plane publishes, and keeps what is newer than what lies here. Each charter must
- * follow from the one before it and the snapshot must be signed, so that a lying plane cannot fill
- * the home with what would deny everything for good; the core judges all of it again.
+ * Fetches what the plane publishes, and keeps what is newer than what lies here. The charter that
+ * this home pins must be among the plane's, each must follow from the one before it, and the snapshot
+ * must be signed, so that a lying plane cannot fill the home with what would deny everything for
+ * good; the core judges all of it again.
  *
  * @throws ClientError, or UsageError where what came is not this domain's.
  */
-export async function fetchGovernance(path: string, client: PlaneClient): Promise<void> {
-  const layout = new Layout(path);
+export async function fetchGovernance(home: Home, client: PlaneClient): Promise<void> {
+  const layout = new Layout(home.path);
+  const pin = await pinOf(home);
   const { charters, snapshot, statusList } = await client.governance();
   const parsed = charters.map((bytes) => ({ bytes, object: read("charter", bytes) }));
-  const known = await numbersIn(layout.charters, ".charter");
-  const held = known.length === 0 ? null : (await loadDomain(path).catch(() => null))?.charter;
-  await requireLineage(parsed, held?.object ?? null);
+  requireLineage(parsed, pin);
   const last = parsed.at(-1);
   if (last === undefined) throw new UsageError("The plane has no charter.");
   const { keysets, domain } = last.object.claims;
@@ -55,14 +57,23 @@ export async function fetchGovernance(path: string, client: PlaneClient): Promis
   await createFolder(layout.snapshotFolder(version), { snapshot, status: statusList });
 }
 
+async function pinOf(home: Home): Promise<Floors> {
+  const store = openSqliteStore(home.state);
+  const floors = await store.floors().finally(() => store.close());
+  if (floors !== null) return floors;
+  throw new UsageError(
+    `${home.state} pins no charter: set up with \`portcullis init\` or \`enroll\`.`,
+  );
+}
+
 /**
  * Charters as a lineage: one domain, numbers from 1 on, each naming the digest of the one before.
- * Where this home holds one already, it must be among them.
+ * The pinned one must be among them.
  */
-async function requireLineage(
+function requireLineage(
   parsed: readonly { readonly object: UnverifiedCharter }[],
-  held: UnverifiedCharter | null,
-): Promise<void> {
+  pin: Floors,
+): void {
   let before: Uint8Array | null = null;
   for (const [i, { object }] of parsed.entries()) {
     const { number, predecessor } = object.claims;
@@ -74,9 +85,11 @@ async function requireLineage(
     if (before !== null) requireSigned(object.message, rootsOf(parsed[i - 1]?.object ?? object));
     before = object.digest;
   }
-  if (held?.digest == null) return;
-  const found = parsed[held.claims.number - 1]?.object.digest;
-  if (!found || !same(found, held.digest)) throw new UsageError("The plane is another domain's.");
+  const found = parsed[pin.charterNumber - 1]?.object.digest;
+  if (found && same(found, pin.charterDigest)) return;
+  throw new UsageError(
+    "The plane is another domain's: it does not have the charter that is pinned.",
+  );
 }
 
 const rootsOf = ({ claims }: UnverifiedCharter) => ({ name: "root", ...claims.keysets.root });

@@ -56,7 +56,7 @@ export async function enrollAt(session: Session, options: JoinOptions): Promise<
     const home = session.place;
     const known = (await readBounded(home.config, 65_536).catch(() => null)) !== null;
     if (!known) await makeHome(home, client, { ...options, ...(pin && { pin }) });
-    else await fetchGovernance(home.path, client);
+    else await fetchGovernance(home, client);
     await enrollNode(home, client, options, token);
     return home;
   } finally {
@@ -100,7 +100,7 @@ async function makeHome(home: Home, client: PlaneClient, options: JoinOptions): 
       ima: null,
     };
     await replaceFile(home.config, Buffer.from(formatConfig(config)));
-    await fetchGovernance(home.path, client);
+    await fetchGovernance(home, client);
   });
 }
 

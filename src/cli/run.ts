@@ -114,7 +114,7 @@ async function openPlane(home: Home, { plane, planeCa }: JobWords) {
   if (plane === undefined) return null;
   const { fetchGovernance, openClient } = await import("./plane-client.ts");
   const client = await openClient(plane, planeCa);
-  await fetchGovernance(home.path, client).catch((error: unknown) => {
+  await fetchGovernance(home, client).catch((error: unknown) => {
     complain(`portcullis: nothing was fetched: ${messageOf(error)}`);
   });
   return client;

@@ -59,7 +59,7 @@ export function register(program: Command): void {
     run: async (session, { plane, planeCa }) => {
       const home = session.home();
       const client = await openClient(plane, planeCa);
-      await fetchGovernance(home.path, client).finally(() => client.close());
+      await fetchGovernance(home, client).finally(() => client.close());
       const domain = await loadDomain(home.path);
       session.tell(publishedShape(domain), publishedLines(domain));
     },

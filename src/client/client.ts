@@ -4,7 +4,6 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { LIMITS } from "../limits.ts";
-import { decode } from "../wire/cbor.ts";
 import {
   type EnrollmentAnswer,
   type EnrollmentChallenge,
@@ -12,7 +11,7 @@ import {
   encodeEnrollment,
   parseEnrollment,
 } from "../wire/enrollment.ts";
-import { parseRemote, type Remote } from "../wire/remote.ts";
+import { parseRemote, type Remote, type RemoteKind } from "../wire/remote.ts";
 import { ClientError } from "./error.ts";
 import { type Answer, type Exchange, Transport, type TransportOptions } from "./transport.ts";
 
@@ -42,9 +41,7 @@ export class PlaneClient {
 
   /** @throws ClientError */
   async nonce(): Promise<Uint8Array> {
-    const bytes = decode(await this.#repeat({ method: "POST", path: "v1/nonces", bytesMax: 64 }));
-    if (bytes instanceof Uint8Array && bytes.length === 32) return bytes;
-    throw answerError("a nonce has 32 bytes");
+    return read("nonce", await this.#repeat({ method: "POST", path: "v1/nonces", bytesMax: 64 }));
   }
 
   /** @throws ClientError */
@@ -121,10 +118,7 @@ function mayPass(error: unknown): boolean {
   return error.code === "client.refused" && (error.problem?.startsWith("server.") ?? false);
 }
 
-function read<K extends "opinion" | "governance" | "enrollment">(
-  kind: K,
-  bytes: Uint8Array,
-): Remote<K> {
+function read<K extends RemoteKind>(kind: K, bytes: Uint8Array): Remote<K> {
   try {
     return parseRemote(kind, bytes);
   } catch (cause) {

@@ -22,7 +22,7 @@ export interface Answer {
 }
 
 export interface TransportOptions {
-  /** `https://host:port`, or `http://` on the loopback interface. */
+  /** `https://host:port`, with a path where one leads to the plane; `http://` on this machine. */
   readonly url: string;
   /** PEM of the authorities that the plane's certificate must lead to; else the system's. */
   readonly ca?: string;
@@ -107,6 +107,8 @@ function addressOf(text: string): URL {
       `${text}: only scheme, host, port and path belong here.`,
     );
   }
+  // What follows is found below the path, not beside it.
+  if (!url.pathname.endsWith("/")) url.pathname += "/";
   return url;
 }
 

@@ -2,7 +2,6 @@
  * The plane as a server offers it: bytes and plain values in and out. Every refusal is a
  * PortcullisError with a code.
  */
-import { encode } from "../wire/cbor.ts";
 import { encodeRemote } from "../wire/remote.ts";
 import { type EnrollmentParts, Enrollments } from "./enrollment.ts";
 import { PlaneError } from "./error.ts";
@@ -74,7 +73,7 @@ export class PlaneService {
   }
 
   nonce(): Uint8Array {
-    return encode(this.#parts.plane.nonce());
+    return encodeRemote("nonce", this.#parts.plane.nonce());
   }
 
   async decide(evidence: Uint8Array): Promise<Uint8Array> {

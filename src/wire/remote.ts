@@ -6,6 +6,7 @@ import { ident } from "./shapes.ts";
 
 const part = bytes({ min: 1, max: LIMITS.policyBytes });
 
+const nonce = bytes([32]);
 /** The signed result, and the plane's own code where it denies. */
 const opinion = tuple({
   result: nullable(bytes({ min: 1, max: 2 * LIMITS.payloadBytes })),
@@ -25,18 +26,18 @@ const enrollment = tuple({
   seconds: uint(1, 3_600),
 });
 
-const SHAPES = { opinion, governance, enrollment } as const;
-type Kind = keyof typeof SHAPES;
-export type Remote<K extends Kind> = Of<(typeof SHAPES)[K]>;
+const SHAPES = { nonce, opinion, governance, enrollment } as const;
+export type RemoteKind = keyof typeof SHAPES;
+export type Remote<K extends RemoteKind> = Of<(typeof SHAPES)[K]>;
 
-const shapeOf = <K extends Kind>(kind: K) => SHAPES[kind] as unknown as Shape<Remote<K>>;
+const shapeOf = <K extends RemoteKind>(kind: K) => SHAPES[kind] as unknown as Shape<Remote<K>>;
 
 /** Throws WireError `wire.shape` where the message is out of bounds. */
-export function encodeRemote<K extends Kind>(kind: K, message: Remote<K>): Uint8Array {
+export function encodeRemote<K extends RemoteKind>(kind: K, message: Remote<K>): Uint8Array {
   return encode(shapeOf(kind).encode(message, kind));
 }
 
 /** Reads a message of the kind that is expected. Throws WireError. */
-export function parseRemote<K extends Kind>(kind: K, message: Uint8Array): Remote<K> {
+export function parseRemote<K extends RemoteKind>(kind: K, message: Uint8Array): Remote<K> {
   return shapeOf(kind).decode(decode(message), kind);
 }

@@ -70,6 +70,12 @@ describe("an address", () => {
   });
 });
 
+test.each(["", "/", "/plane", "/plane/"])("below the path %j the plane is asked", async (path) => {
+  answer = cbor(encode(new Uint8Array(32)));
+  await new PlaneClient({ url: `${url}${path}` }).nonce();
+  expect(seen[0]?.url).toBe(`${path.replace(/\/$/, "")}/v1/nonces`);
+});
+
 describe("what is sent", () => {
   test("is what each route takes", async () => {
     const one = client();
@@ -114,6 +120,11 @@ describe("an answer that is none", () => {
     answer = said;
     await expect(client().judge(EVIDENCE)).rejects.toThrow(failing("client.answer"));
     expect(seen).toHaveLength(1);
+  });
+
+  test("a nonce that is no CBOR", async () => {
+    answer = cbor(Uint8Array.of(0xff));
+    await expect(client().nonce()).rejects.toThrow(failing("client.answer"));
   });
 
   test.each([31, 33])("a nonce of %i bytes", async (size) => {
