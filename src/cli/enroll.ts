@@ -17,6 +17,7 @@ import { UsageError } from "./error.ts";
 import { type Home, readConfig } from "./home.ts";
 import { logKeyOf, tpmAddress } from "./machine.ts";
 import { loadNode } from "./node-files.ts";
+import { credentialSeconds } from "./plane-enrollment.ts";
 import { counterOf, credentialOf, enrollAt, type JoinOptions, keepNode } from "./plane-join.ts";
 import { hex, isoTime, pairs } from "./print.ts";
 import { publicationOf } from "./publishing.ts";
@@ -32,8 +33,6 @@ interface Options extends CertificateOptions, JoinOptions {
   /** False with --no-counter. */
   readonly counter: boolean;
 }
-
-const YEAR_SECONDS = 365 * 86_400;
 
 /** The first enroller key at hand that may give all of these labels. */
 async function enrollerKey(domain: Domain, labels: readonly string[]): Promise<Signer> {
@@ -72,6 +71,7 @@ async function enroll(session: Session, options: Options): Promise<void> {
   const home = session.home();
   const domain = await loadDomain(home.path);
   const labels = [...new Set(options.label ?? [])].sort();
+  const lifetime = credentialSeconds(domain, "--lifetime", options.lifetime);
   const signer = await enrollerKey(domain, labels);
   const enroller = await makeEnroller(domain, options, signer);
   const logKey = coseKeyOf(await logKeyOf(home));
@@ -82,12 +82,11 @@ async function enroll(session: Session, options: Options): Promise<void> {
   const pending = await enroller.challenge(node.request, new Date());
   const answer = await node.answer(pending.challenge);
   const iat = nowSeconds();
-  const bound = domain.charter.object.claims.bounds.nodeSeconds;
   const bytes = await enroller.issue(pending, answer, {
     labels,
     statusIndex: () => reserveIndex(domain.layout, "nodes"),
     iat,
-    exp: iat + (options.lifetime ?? Math.min(YEAR_SECONDS, bound)),
+    exp: iat + lifetime,
     enrolled: known && { ueid: known.claims.ueid, name: known.claims.name },
     replace: options.replace === true,
   });

@@ -12,6 +12,7 @@ import type { Store } from "../store/contract.ts";
 import { compareBytes } from "../wire/cbor.ts";
 import { type NodeCredential, parseSigned } from "../wire/objects.ts";
 import { type CertificateOptions, certificatesOf } from "./certificates.ts";
+import { UsageError } from "./error.ts";
 import type { Home } from "./home.ts";
 import { publicationOf } from "./publishing.ts";
 
@@ -32,13 +33,22 @@ export async function enrollmentOf(
   const certificates = await certificatesOf(options);
   const trusts = certificates.roots.length > 0 || certificates.allowedEks.size > 0;
   if (signer === undefined || !trusts) return null;
-  const { nodeSeconds } = domain.charter.object.claims.bounds;
   return {
     enroller: new Enroller({ domain: domain.name, signer, ...certificates }),
     register: registerOf(home, domain),
     store,
-    lifetimeSeconds: options.nodeLifetime ?? Math.min(YEAR_SECONDS, nodeSeconds),
+    lifetimeSeconds: credentialSeconds(domain, "--node-lifetime", options.nodeLifetime),
   };
+}
+
+/** How long a credential is valid: as asked by this option, else a year, if the charter allows it. */
+export function credentialSeconds(domain: Domain, option: string, asked?: number): number {
+  const { nodeSeconds } = domain.charter.object.claims.bounds;
+  if (asked === undefined) return Math.min(YEAR_SECONDS, nodeSeconds);
+  if (asked <= nodeSeconds) return asked;
+  throw new UsageError(
+    `${option}: the charter allows ${nodeSeconds} s; every gate would deny a longer credential.`,
+  );
 }
 
 function registerOf(home: Home, { layout }: Domain): NodeRegister {

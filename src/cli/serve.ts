@@ -46,6 +46,21 @@ interface Address {
   readonly port: number;
 }
 
+/** What an invitation says, and nothing else. @throws UsageError where nobody could come by it. */
+function requireInvitation(options: Options, enrolls: boolean): void {
+  if (options.invite === undefined) {
+    if (options.label === undefined && options.publicUrl === undefined) return;
+    throw new UsageError(
+      "--label and --public-url are what an invitation says: name --invite, too.",
+    );
+  }
+  if (enrolls) return;
+  throw new UsageError(
+    "--invite: this plane would enroll nobody: it needs an enroller key in keys/, and the TPM " +
+      "vendors' roots (--root, --roots), or EKs by themselves (--allow-ek).",
+  );
+}
+
 const LOOPBACK = ["127.0.0.1", "::1", "localhost"];
 
 function addressOf(text: string): Address {
@@ -91,10 +106,12 @@ async function openPlane(home: Home, options: Options): Promise<Served> {
     home.path,
     await signersAtHand(domain.layout, "governance"),
   );
+  const store = openSqliteStore(home.state);
+  const enrollment = await enrollmentOf(home, domain, store, options);
+  requireInvitation(options, enrollment !== null);
   const core = await loadCore();
   if (core.wasmDigest === null) throw new UsageError("The core has no digest.");
   const judge = await createPool({ workers: options.workers });
-  const store = openSqliteStore(home.state);
   const cases = options.cases ? new CaseFolder(home.cases) : null;
   const plane = new Plane({
     judge,
@@ -107,7 +124,7 @@ async function openPlane(home: Home, options: Options): Promise<Served> {
   });
   const service = new PlaneService({
     plane,
-    enrollment: await enrollmentOf(home, domain, store, options),
+    enrollment,
     tokens: new TokenFolder(home.path),
   });
   const dispose = async (): Promise<void> => {
@@ -166,7 +183,8 @@ export function register(program: Command): void {
     ],
     notes: [
       "Needs a plane key in keys/, and to renew snapshots and revoke, enough governance keys; to enroll, an " +
-        "enroller key and the TPM vendors' roots. SIGTERM ends it once what is under way has been answered.",
+        "enroller key and the TPM vendors' roots. SIGTERM ends it once what is under way has been answered, or 20 s " +
+        "have passed.",
       "JSON: {listening}, once it listens",
     ],
     setup: (command) =>
@@ -177,7 +195,11 @@ export function register(program: Command): void {
           "certificate chain (PEM); needed beyond the loopback interface",
         )
         .option("--tls-key <file>", "its private key (PEM)")
-        .option("--node-lifetime <span>", "of credentials", spanOption("--node-lifetime"))
+        .option(
+          "--node-lifetime <span>",
+          "of credentials (default: a year, where the charter allows it)",
+          spanOption("--node-lifetime"),
+        )
         .option("--invite <file>", "write an invitation for nodes, good for a day")
         .option("--label <label>", "of nodes that come by it; again for others", collect)
         .option("--public-url <url>", "how nodes reach this plane, where not at --listen")

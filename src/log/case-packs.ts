@@ -6,7 +6,7 @@
  */
 import { hash, randomBytes } from "node:crypto";
 import { closeSync, constants, openSync, readdirSync, readSync } from "node:fs";
-import { type FileHandle, open } from "node:fs/promises";
+import { type FileHandle, open, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { nowSeconds } from "../clock.ts";
 import { LIMITS } from "../limits.ts";
@@ -28,17 +28,20 @@ export interface PackedCase {
 
 export class CasePack {
   readonly #handle: FileHandle;
+  readonly #path: string;
   #size = 0;
 
-  private constructor(handle: FileHandle) {
+  private constructor(handle: FileHandle, path: string) {
     this.#handle = handle;
+    this.#path = path;
   }
 
   /** A new one. It is durable once its folder is. */
   static async create(folder: string): Promise<CasePack> {
     const time = String(nowSeconds()).padStart(TIME_DIGITS, "0");
     const name = `${time}-${randomBytes(8).toString("hex")}${EXTENSION}`;
-    return new CasePack(await open(join(folder, name), NEW_PACK, 0o600));
+    const path = join(folder, name);
+    return new CasePack(await open(path, NEW_PACK, 0o600), path);
   }
 
   get full(): boolean {
@@ -60,6 +63,12 @@ export class CasePack {
 
   close(): Promise<void> {
     return this.#handle.close();
+  }
+
+  /** After a failure. Of one that holds nothing nothing stays: a full disk would have as many as tries. */
+  async abandon(): Promise<void> {
+    await this.#handle.close();
+    if (this.#size === 0) await rm(this.#path, { force: true });
   }
 }
 

@@ -59,7 +59,11 @@ export class CaseFolder {
       if (this.#pack.full) await this.close();
     } catch (cause) {
       // Behind a torn record nothing would be found.
-      await this.close();
+      const pack = this.#pack;
+      this.#pack = null;
+      await pack?.abandon().catch((second: unknown) => {
+        throw unwritable(this.#path, new AggregateError([cause, second]));
+      });
       throw unwritable(this.#path, cause);
     }
     return packed.map(({ digest }) => digest);

@@ -63,7 +63,6 @@ const BY_PLANE: { readonly [code: string]: ProblemCode } = {
 /** Those of fastify that speak of the request. */
 const BY_FASTIFY: { readonly [code: string]: ProblemCode } = {
   FST_ERR_CTP_BODY_TOO_LARGE: "request.too-large",
-  FST_ERR_CTP_INVALID_MEDIA_TYPE: "request.media-type",
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: "request.malformed",
   FST_ERR_CTP_EMPTY_JSON_BODY: "request.malformed",
   FST_ERR_VALIDATION: "request.malformed",
@@ -75,6 +74,9 @@ export function problemFor(error: unknown): Problem {
   if (error instanceof RequestError) return problemOf(error.code, error.message);
   if (error instanceof PortcullisError) return problemOfOurs(error);
   const { code, statusCode } = (error ?? {}) as { code?: string; statusCode?: number };
+  if (code === "FST_ERR_CTP_INVALID_MEDIA_TYPE") {
+    return problemOf("request.media-type", "Bodies are of the type that /openapi.json names.");
+  }
   const known = BY_FASTIFY[code ?? ""];
   if (known !== undefined) return problemOf(known, detailOf(error));
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
@@ -95,7 +97,7 @@ function problemOfOurs(error: PortcullisError): Problem {
     return problemOf("request.conflict", message, code);
   }
   if (code.startsWith("domain.") || code.startsWith("store.")) {
-    return problemOf("server.unready", "The plane's own state cannot be used: see its log.");
+    return problemOf("server.unready", "The plane's own state cannot be used: it has told why.");
   }
   return problemOf("server.internal");
 }
@@ -103,10 +105,13 @@ function problemOfOurs(error: PortcullisError): Problem {
 /** What the schema says, without the value. */
 function detailOf(error: unknown): string {
   const { validation, validationContext } = error as {
-    validation?: readonly { instancePath?: string; message?: string }[];
+    validation?: readonly { instancePath?: string; message?: string; params?: object }[];
     validationContext?: string;
   };
   const [first] = validation ?? [];
   if (first === undefined) return "The request is not what this route takes.";
-  return `${validationContext ?? "request"}${first.instancePath ?? ""} ${first.message ?? "is wrong"}`;
+  const { instancePath = "", message = "is wrong", params = {} } = first;
+  const allowed =
+    "allowedValues" in params ? `: ${(params.allowedValues as string[]).join(", ")}` : "";
+  return `${validationContext ?? "request"}${instancePath} ${message}${allowed}`;
 }

@@ -142,6 +142,11 @@ describe("a pack", () => {
     await expect(cases.writeAll([Buffer.alloc(LIMITS.caseBytes + 1)])).rejects.toThrow(
       failing("log.unwritable"),
     );
+    // Nor do more failures leave more files: of a full disk there would be no end.
+    for (let i = 0; i < 3; i++) {
+      await expect(cases.writeAll([Buffer.alloc(LIMITS.caseBytes + 1)])).rejects.toThrow();
+    }
+    expect(packs()).toHaveLength(1);
     const [digest = new Uint8Array(0)] = await cases.writeAll([Buffer.from("another")]);
     await cases.close();
     expect(packs()).toHaveLength(2);
