@@ -22,7 +22,7 @@ import {
   readOnDieCertificates,
 } from "./endorsement-key.ts";
 import type { CounterPlace } from "./messages.ts";
-import { certifyCounter, keepCounter } from "./state-counter.ts";
+import { certifyCounter, keepCounter, removeCounter } from "./state-counter.ts";
 
 export interface NodeEnrollmentOptions extends TpmOptions {
   readonly tpm: string;
@@ -35,17 +35,26 @@ export interface NodeEnrollmentOptions extends TpmOptions {
   readonly akKind?: "ecc" | "rsa";
 }
 
-/** One enrollment under way, with a fresh AK. */
+/** A counter's place, and what it holds, unsigned, 64 bits. */
+export interface HeldCounter extends CounterPlace {
+  readonly value: bigint;
+}
+
+/**
+ * One enrollment under way, with a fresh AK. What it made in the TPM goes with it, unless it is kept:
+ * a TPM has room for a few counters, and an enroller may refuse many times.
+ */
 export class NodeEnrollment implements AsyncDisposable {
   /** To be sent to the enroller. */
   readonly request: EnrollmentRequest;
   /** To be kept with writeAkFile once the credential has arrived. */
   readonly blob: KeyBlob;
-  /** Where the counter of the request lies; null without one. */
-  readonly counter: CounterPlace | null;
   readonly #tpm: Tpm;
   readonly #ek: LoadedKey;
   readonly #options: NodeEnrollmentOptions;
+  readonly #counter: CounterPlace | null;
+  /** The counter was made for this request, and nobody keeps it yet. */
+  #isOurs: boolean;
 
   private constructor(
     tpm: Tpm,
@@ -59,7 +68,8 @@ export class NodeEnrollment implements AsyncDisposable {
     this.#ek = ek;
     this.request = request;
     this.blob = blob;
-    this.counter = counter;
+    this.#counter = counter;
+    this.#isOurs = counter !== null && counter !== options.counter;
     this.#options = options;
   }
 
@@ -75,6 +85,8 @@ export class NodeEnrollment implements AsyncDisposable {
       const { key: ek, certificate } = await keepEndorsementKey(tpm, found);
       const kind = options.akKind ?? (await bestKind(tpm));
       const blob = await createAttestationKey(tpm, ek, kind, endorsement);
+      const intermediates = await readOnDieCertificates(tpm);
+      // Last: where anything before it fails, nothing is left in the TPM.
       const { counter: known } = options;
       const counter =
         known === undefined ? null : await keepCounter(tpm, known === "new" ? null : known);
@@ -82,7 +94,7 @@ export class NodeEnrollment implements AsyncDisposable {
         ekPublic: ek.publicArea,
         akPublic: blob.publicArea,
         ekCertificate: certificate,
-        intermediates: await readOnDieCertificates(tpm),
+        intermediates,
         logKey: options.logKey,
         nvIndexName: counter?.name ?? null,
       };
@@ -107,15 +119,21 @@ export class NodeEnrollment implements AsyncDisposable {
     return { secret, ...signed };
   }
 
-  /** What the counter holds, certified by the new AK: the state begins with it. */
-  async counterValue(place: CounterPlace): Promise<bigint> {
+  /**
+   * Keeps the counter of the request, as the credential names it from now on. Gives what it holds,
+   * certified by the new AK: the state begins with it. Null where the request has none.
+   */
+  async keepCounter(): Promise<HeldCounter | null> {
+    this.#isOurs = false;
+    if (this.#counter === null) return null;
     const endorsement = password(this.#options.endorsementAuth);
     await using ak = await loadAttestationKey(this.#tpm, this.#ek, this.blob, endorsement);
-    return await certifyCounter(this.#tpm, ak, place);
+    return { ...this.#counter, value: await certifyCounter(this.#tpm, ak, this.#counter) };
   }
 
   async close(): Promise<void> {
     try {
+      if (this.#isOurs && this.#counter !== null) await removeCounter(this.#tpm, this.#counter);
       await this.#ek.flush();
     } finally {
       await this.#tpm.close();

@@ -3,6 +3,7 @@
  * that the enrolled key vouches for what it holds (gate/anchor.ts has the rules).
  */
 import { randomBytes } from "node:crypto";
+import { PortcullisError } from "../errors.ts";
 import { nvCertify } from "../tpm/attestation.ts";
 import { handles } from "../tpm/capability.ts";
 import {
@@ -11,6 +12,7 @@ import {
   nvDefineSpace,
   nvIncrement,
   nvReadPublic,
+  nvUndefineSpace,
 } from "../tpm/nv.ts";
 import { type Authorization, password } from "../tpm/session.ts";
 import { parseAttest } from "../tpm/structures/attest.ts";
@@ -54,6 +56,18 @@ export async function makeCounter(
   await nvIncrement(tpm, { handle: index, name: nvName(area) });
   const { name } = await nvReadPublic(tpm, index);
   return { index, name };
+}
+
+/**
+ * Removes a counter that nothing was kept beside. One that cannot be removed costs the TPM one of its
+ * few places; why it is not needed is what the caller has to tell.
+ */
+export async function removeCounter(tpm: Tpm, place: CounterPlace): Promise<void> {
+  try {
+    await nvUndefineSpace(tpm, await find(tpm, place));
+  } catch (cause) {
+    if (!(cause instanceof PortcullisError)) throw cause;
+  }
 }
 
 /** The counter that this node has already, where it is still there; else a new one. */

@@ -144,8 +144,7 @@ export async function keepNode(
 ): Promise<void> {
   await writeAkFile(nodeFiles(home).ak, node.blob);
   await replaceFile(nodeFiles(home).credential, credential);
-  const { counter } = node;
-  const held = counter && { ...counter, value: await node.counterValue(counter) };
+  const held = await node.keepCounter();
   const { name, counters } = parseSigned("node", credential).claims;
   const store = openSqliteStore(home.state);
   try {

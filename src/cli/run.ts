@@ -180,7 +180,8 @@ async function execute(
   } catch (error) {
     // The job has ended, and its end could not be recorded: the run stays open, and becomes
     // aborted.
-    return deny(words, codeOfFailure(error), messageOf(error), null);
+    const told = `it was admitted, and its end could not be recorded: ${messageOf(error)}`;
+    return deny(words, codeOfFailure(error), told, null);
   } finally {
     stopForwarding();
   }

@@ -8,6 +8,9 @@ import { mkdir, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import * as x509 from "@peculiar/x509";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { handles } from "../../src/tpm/capability.ts";
+import { openTpm } from "../../src/tpm/open.ts";
+import { TPM_HT } from "../../src/tpm/structures/constants.ts";
 import { preparedMachines, SoftwareTpm } from "../../swtpm/index.ts";
 import { Place } from "./cli-support.ts";
 
@@ -98,6 +101,21 @@ test("without a root, or with a chain over SHA-1, nothing is enrolled, and no st
   expect(JSON.parse(allowed.out)).toMatchObject({ statusIndex: 0 });
 });
 
+test("a refusal leaves no counter in the TPM, which has room for few", async () => {
+  const counters = async (): Promise<number[]> => {
+    await using machine = await openTpm(tpm.uri);
+    const indexes = await handles(machine, TPM_HT.NV_INDEX);
+    return indexes.filter((index) => index >>> 8 === 0x018050);
+  };
+  const refused = await place.run(["enroll", ...ROOTED, "sha1.pem", "--replace"]);
+  expect([refused.code, await counters()]).toEqual([77, []]);
+  const words = ["enroll", ...ROOTED, "sha1.pem", "--allow-sha1", "--replace"];
+  expect([(await place.run(words)).code, await counters()]).toEqual([0, [0x01805043]]);
+  // One that the state knows stays.
+  expect((await place.run(["enroll", ...ROOTED, "sha1.pem", "--replace"])).code).toBe(77);
+  expect(await counters()).toEqual([0x01805043]);
+});
+
 test("a bundle counts by its reviewed fingerprints alone", async () => {
   const der = Buffer.from(
     (await readFile(place.file("root.pem"), "utf8")).replace(/-----.*-----|\s/g, ""),
@@ -113,7 +131,7 @@ test("a bundle counts by its reviewed fingerprints alone", async () => {
   const lists = ["--crl", await list("root"), "--crl", await list("issuer")];
   const replaced = await enroll("--roots", "vendors", ...lists, "--replace");
   expect([replaced.code, replaced.err]).toEqual([0, ""]);
-  expect(JSON.parse(replaced.out)).toMatchObject({ statusIndex: 1 });
+  expect(JSON.parse(replaced.out)).toMatchObject({ statusIndex: 2 });
 });
 
 test("revocation lists must cover the whole chain, and what they revoke is refused", async () => {

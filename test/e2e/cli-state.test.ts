@@ -1,7 +1,7 @@
 /** What lies in the home is absent, or something else than it should be: denied, and recorded. */
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdir, rename, rm, symlink, writeFile } from "node:fs/promises";
+import { chmod, mkdir, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { parseLeaf } from "../../src/log/leaf.ts";
@@ -46,6 +46,24 @@ const shapes: { readonly [shape: string]: (path: string) => unknown } = {
   loop: (path) => symlink(path, path),
   file: (path) => writeFile(path, "no such thing", { mode: 0o600 }),
 };
+
+test("the job spoils the state: told that it ran, and declared aborted by the next run", async () => {
+  const state = join(place.home, "state.db");
+  const job = ["--exec", "/bin/chmod", "--arg", "0640", "--arg", state, "--out", "chmod.grant"];
+  await place.json(["authorize", ...job]);
+  const before = (await leaves()).length;
+  const spoilt = ["run", "--json", "--grant", "chmod.grant", "--", "/bin/chmod", "0640", state];
+  const { code, out } = await place.run(spoilt);
+  const detail = expect.stringMatching(/^it was admitted, and its end could not be recorded: /);
+  expect([code, JSON.parse(out)]).toEqual([
+    70,
+    expect.objectContaining({ code: "internal.log", detail, leaf: null }),
+  ]);
+  await chmod(state, 0o600);
+  expect(await leaves(before)).toEqual(["intent"]);
+  expect((await place.run(["run", ...words])).code).toBe(0);
+  expect(await leaves(before)).toEqual(["intent", "aborted", "intent", "outcome"]);
+});
 
 describe("instead of what belongs there", () => {
   let at = "";
