@@ -110,8 +110,8 @@ export class Gate {
    * is wrong with files, TPM or state: that is a denial.
    */
   async decide(asked: Asked): Promise<Decision> {
-    const startMs = boottimeMs();
     try {
+      const startMs = boottimeMs();
       const { verdict, caseBytes, decidedSeconds, failure, missing } = await hear(
         this.#parts,
         asked,

@@ -247,8 +247,8 @@ export interface Transaction extends StoreReader {
 export interface Store extends StoreReader {
   /**
    * Runs `work` in one transaction and commits it. Whatever `work` throws undoes everything and is
-   * thrown on. `work` must wait for nothing but this transaction: while it runs, every other writer
-   * waits.
+   * thrown on. While `work` runs, every other writer waits: it waits for nothing but this
+   * transaction, or for what must not be done twice (gate/anchor.ts).
    */
   transact<T>(work: (transaction: Transaction) => Promise<T>): Promise<T>;
   close(): Promise<void>;

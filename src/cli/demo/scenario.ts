@@ -32,6 +32,4 @@ export interface Scenario {
   readonly between?: (site: Site, other: () => Promise<void>) => Promise<void>;
   /** The log marks it: break-glass. */
   readonly marked?: true;
-  /** No leaf can be written: the denial is told by the exit code alone. */
-  readonly unrecorded?: true;
 }
