@@ -5,6 +5,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type Core, loadCore, type Quote } from "../../src/core/index.ts";
+import { LIMITS } from "../../src/limits.ts";
 import type { Bank } from "../support/ak.ts";
 import { softwareAk } from "../support/ak.ts";
 import { EVENTS, pcrsAfter } from "../support/boots.ts";
@@ -105,6 +106,24 @@ test("with an H-CRTM, for quotes of both starts, whichever came first", async ()
     const core = await loadCore({ build: "checked" });
     for (const quote of [...order, ...order]) expect(core.appraiseQuote(quote).codes).toEqual([]);
   }
+});
+
+test("that took another's room, as long as it, is known as itself", async () => {
+  const core = await loadCore({ build: "checked" });
+  // Two of this length fill the room; the third lies where the first did.
+  const padded = LOGS.slice(0, 3).map((log) => {
+    const whole = new Uint8Array(LIMITS.eventLogBytes).fill(0xff);
+    whole.set(log);
+    return whole;
+  });
+  const codesOf = (boot: number, eventLog = new Uint8Array()) => {
+    const quote = QUOTES[boot]?.[0];
+    if (quote === undefined) throw new Error("no such quote");
+    return core.appraiseQuote({ ...quote, eventLog }).codes;
+  };
+  for (const [boot, log] of padded.entries()) expect(codesOf(boot, log)).toEqual([]);
+  expect(codesOf(2, padded[2])).toEqual([]);
+  expect(codesOf(0, padded[2])).toEqual(["environment.eventlog-mismatch"]);
 });
 
 test("more logs than are kept, and back to the first", async () => {

@@ -12,6 +12,7 @@ import {
 import { LIMITS } from "../../../src/limits.ts";
 import { encodePayload } from "../../../src/wire/objects.ts";
 import { type Bank, concat } from "../../support/ak.ts";
+import { EVENTS, pcrsAfter, RULES } from "../../support/boots.ts";
 import {
   agileEvent,
   agileLog,
@@ -314,6 +315,21 @@ test("the entry that the policy denies is told, counted from the boot's first", 
   const behind = core.appraiseQuote({ ...quote, ima, imaPrefix: { entries: 1, values: [first] } });
   expect([behind.codes, behind.deniedImaEntry]).toEqual([["environment.ima-file"], 1]);
   expect("deniedImaEntry" in core.appraiseQuote(acceptedQuote())).toBe(false);
+});
+
+test("a policy's rules are judged over a log that replays to the quote, and over no other", () => {
+  const claims = { domain: "example.org", iat: 1, name: "base", version: 1 };
+  const policy = encodePayload("policy", { ...claims, eventLog: { sha256: RULES } });
+  const quote = { ...acceptedQuote({ request: { pcrs: pcrsAfter(EVENTS) } }), policy };
+  const codes = (changes: Partial<Quote>): readonly Code[] =>
+    core.appraiseQuote({ ...quote, eventLog: log(EVENTS), ...changes }).codes;
+  expect(codes({})).toEqual([]);
+  expect(codes({ eventLog: log(EVENTS.slice(0, -1)) })).toEqual(["environment.eventlog-missing"]);
+  const cut = log(EVENTS.slice(0, -1)).subarray(0, -1);
+  expect(codes({ eventLog: cut })).toEqual(["environment.eventlog-malformed"]);
+  expect(codes({ eventLog: log(EVENTS.slice(0, -1)), pcrs: {} })).toEqual([
+    "environment.quote-digest",
+  ]);
 });
 
 test("both logs together, and each answer by itself", () => {
