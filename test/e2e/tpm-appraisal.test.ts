@@ -20,6 +20,7 @@ import { TPM_ALG, TPM_RH } from "../../src/tpm/structures/constants.ts";
 import { akTemplate } from "../../src/tpm/structures/templates.ts";
 import type { Tpm } from "../../src/tpm/tpm.ts";
 import { preparedMachines, reboot, SoftwareTpm } from "../../swtpm/index.ts";
+import { rebootEarly } from "./tpm-support.ts";
 
 const DATA = new Uint8Array(32).fill(7);
 const INDEXES = [0, 1, 2, 3, 4, 5, 6, 7];
@@ -104,6 +105,7 @@ describe("a software TPM", () => {
   test("loses power: its clock is unsafe", async () => {
     await using machine = await SoftwareTpm.start({ template });
     await using tpm = await openTpm(machine.uri);
+    await rebootEarly(machine, tpm);
     const before = await quoted(tpm);
     await reboot(machine, tpm, "unorderly");
     const { codes } = core.appraiseQuote({ ...(await quoted(tpm)), floor: floorOf(before) });

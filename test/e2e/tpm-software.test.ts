@@ -15,6 +15,7 @@ import { clear, getRandom } from "../../src/tpm/startup.ts";
 import { TPM_ALG } from "../../src/tpm/structures/constants.ts";
 import { TpmTransportError } from "../../src/tpm/structures/errors.ts";
 import { manufacture, preparedMachines, reboot, SoftwareTpm } from "../../swtpm/index.ts";
+import { rebootEarly } from "./tpm-support.ts";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
 const run = promisify(execFile);
@@ -27,6 +28,14 @@ beforeAll(async () => {
 async function clock(machine: SoftwareTpm) {
   await using tpm = await openTpm(machine.uri);
   return (await readClock(tpm)).clockInfo;
+}
+
+/** A machine that can lose power. */
+async function started(): Promise<SoftwareTpm> {
+  const machine = await SoftwareTpm.start({ template });
+  await using tpm = await openTpm(machine.uri);
+  await rebootEarly(machine, tpm);
+  return machine;
 }
 
 async function extend(machine: SoftwareTpm): Promise<void> {
@@ -43,7 +52,7 @@ describe("a machine", () => {
   test.each(["orderly", "unorderly"] as const)(
     "reboots %s under an open connection",
     async (how) => {
-      await using machine = await SoftwareTpm.start({ template });
+      await using machine = await started();
       await extend(machine);
       const before = await clock(machine);
       await using tpm = await openTpm(machine.uri);
@@ -58,7 +67,7 @@ describe("a machine", () => {
   );
 
   test("loses power in the middle: commands fail, and it comes up again unsafe", async () => {
-    await using machine = await SoftwareTpm.start({ template });
+    await using machine = await started();
     const before = await clock(machine);
     const tpm = await openTpm(machine.uri);
     await machine.powerOff();
