@@ -35,6 +35,8 @@ const TRUE = 0xf5;
 const NULL = 0xf6;
 
 const INTEGERS = 2 ** 53;
+/** An item is told in one byte and takes hundreds. The largest objects, policies, have fewer. */
+const ITEMS_MAX = 1_048_576;
 
 const isArray = (value: CborValue): value is CborArray => Array.isArray(value);
 /** True for a map, so that callers need not know its class. */
@@ -69,11 +71,11 @@ export function encodeTagged(tag: number, value: CborValue): Uint8Array {
 }
 
 /**
- * Decodes exactly one value and nothing after it; byte strings are copies. Throws WireError
- * `wire.cbor`.
+ * Decodes exactly one value of at most so many items, and nothing after it; byte strings are copies.
+ * Throws WireError `wire.cbor`.
  */
-export function decode(bytes: Uint8Array): CborValue {
-  const reader = new Reader(bytes);
+export function decode(bytes: Uint8Array, itemsMax = ITEMS_MAX): CborValue {
+  const reader = new Reader(bytes, itemsMax);
   const value = reader.value(0);
   reader.end();
   return value;
@@ -251,12 +253,14 @@ class Reader {
   /** Never a Buffer, whose slice() is no copy. */
   readonly #bytes: Uint8Array;
   #offset = 0;
+  #itemsLeft: number;
   /** Of the head that was read last. */
   #major = 0;
   #argument = 0;
 
-  constructor({ buffer, byteOffset, byteLength }: Uint8Array) {
+  constructor({ buffer, byteOffset, byteLength }: Uint8Array, itemsMax = ITEMS_MAX) {
     this.#bytes = new Uint8Array(buffer, byteOffset, byteLength);
+    this.#itemsLeft = itemsMax;
   }
 
   get offset(): number {
@@ -277,6 +281,8 @@ class Reader {
 
   value(depth: number): CborValue {
     const start = this.#offset;
+    if (this.#itemsLeft === 0) throw this.#error("too many items", start);
+    this.#itemsLeft -= 1;
     this.#head();
     const argument = this.#argument;
     switch (this.#major) {

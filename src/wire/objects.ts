@@ -62,6 +62,9 @@ const shapeOf = <K extends SignedKind>(kind: K) =>
 const plainOf = <K extends PlainKind>(kind: K) =>
   PLAIN[kind].shape as Shape<unknown> as Shape<Claims<K>>;
 
+/** Of the largest job there are fewer; and anyone may send a plane what he calls evidence. */
+const EVIDENCE_ITEMS_MAX = 4_096;
+
 function bounded(what: string, bytes: Uint8Array, max: number): Uint8Array {
   if (bytes.length <= max) return bytes;
   throw new WireError("wire.shape", `${what}: ${bytes.length} bytes, more than ${max}`);
@@ -140,7 +143,8 @@ export function encodePlain<K extends PlainKind>(kind: K, value: Claims<K>): Uin
 
 /** Reads an unsigned object. Throws WireError. */
 export function parsePlain<K extends PlainKind>(kind: K, bytes: Uint8Array): UnverifiedPlain<K> {
-  return plainFromCbor(kind, decode(bounded(kind, bytes, PLAIN[kind].bytes)));
+  const itemsMax = kind === "evidence" ? EVIDENCE_ITEMS_MAX : undefined;
+  return plainFromCbor(kind, decode(bounded(kind, bytes, PLAIN[kind].bytes), itemsMax));
 }
 
 /** The same for a value that is decoded already. */

@@ -26,6 +26,9 @@ const enrollment = tuple({
   seconds: uint(1, 3_600),
 });
 
+/** Those of the most charters, and more: who answers may be anyone. */
+const ITEMS_MAX = 2_048;
+
 const SHAPES = { nonce, opinion, governance, enrollment } as const;
 export type RemoteKind = keyof typeof SHAPES;
 export type Remote<K extends RemoteKind> = Of<(typeof SHAPES)[K]>;
@@ -39,5 +42,5 @@ export function encodeRemote<K extends RemoteKind>(kind: K, message: Remote<K>):
 
 /** Reads a message of the kind that is expected. Throws WireError. */
 export function parseRemote<K extends RemoteKind>(kind: K, message: Uint8Array): Remote<K> {
-  return shapeOf(kind).decode(decode(message), kind);
+  return shapeOf(kind).decode(decode(message, ITEMS_MAX), kind);
 }

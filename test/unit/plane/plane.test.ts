@@ -126,6 +126,24 @@ describe("a denial", () => {
     expect((await made.store.tree()).size).toBe(0);
   });
 
+  test("the largest job is judged; what takes far more memory than bytes is not even read", async () => {
+    const argv = Array.from({ length: 1_024 }, () => Buffer.from("a"));
+    const numbered = (i: number) => Buffer.from(`/${String(i).padStart(3, "0")}`);
+    const environment = Array.from({ length: 256 }, (_, i) => {
+      return { name: Buffer.from(`V${i + 100}`), value: numbered(i) };
+    });
+    const inputs = Array.from({ length: 256 }, (_, i) => {
+      return { path: numbered(i), digest: new Uint8Array(32) };
+    });
+    const largest = await made.evidence({ job: { argv, environment, inputs } });
+    expect((await made.plane.decide(largest)).code).toMatch(/^policy\./);
+    const hollow = encode(new Array(4_096).fill(new Uint8Array(0)));
+    await expect(made.plane.decide(hollow)).rejects.toMatchObject({
+      code: "plane.evidence",
+      message: expect.stringMatching("too many items"),
+    });
+  });
+
   test("evidence at every truncation, or with anything after it, agrees to nothing", async () => {
     const evidence = await made.evidence();
     for (let size = 0; size < evidence.length; size += 97) {

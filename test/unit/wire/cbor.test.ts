@@ -153,6 +153,15 @@ describe("refused, with the place", () => {
   });
 });
 
+test("more items than any object has are refused, however few bytes they take", () => {
+  const most = 1_048_576;
+  expect(decode(encode(new Array(most - 1).fill(null)))).toHaveLength(most - 1);
+  const more = encode(new Array(most).fill(null));
+  expect(refusal(() => decode(more)).message).toMatch(/too many items/);
+  expect(refusal(() => decode(encode([1, 2]), 2)).message).toMatch(/too many items/);
+  expect(decode(encode([1, 2]), 3)).toEqual([1, 2]);
+});
+
 describe("values without an encoding", () => {
   const rows: [string, unknown, RegExp][] = [
     ["a fraction", 1.5, /integer/],
