@@ -133,7 +133,7 @@ async function judge(
     machine = await openMachine(home, words.tpm, unverifiedPolicies, plane);
   } catch (error) {
     // Without state there is no log to record in: the denial is printed, and told nowhere else.
-    return deny(words, "internal.store", messageOf(error), null);
+    return deny(words, codeOfFailure(error), messageOf(error), null);
   }
   await using opened = machine;
   const tell = async (told: Told): Promise<void> => {

@@ -4,9 +4,9 @@
  */
 import type { Code } from "../core/codes.ts";
 import type { Verdict } from "../core/index.ts";
+import { PortcullisError } from "../errors.ts";
 import { LedgerConflict, LogError } from "../log/error.ts";
 import { StoreError } from "../store/contract.ts";
-import { WireError } from "../wire/error.ts";
 import { StateRollback } from "./anchor.ts";
 import { ExecError } from "./error.ts";
 import { AttestationKeyLost } from "./evidence.ts";
@@ -42,12 +42,15 @@ export function codeOfFailure(error: unknown): Code {
   }
   if (error instanceof LogError) return "internal.log";
   if (error instanceof StoreError) return "internal.store";
-  if (error instanceof WireError) return "internal.evidence";
   if (error instanceof ExecError) {
     return error.code === "exec.deadline" ? "internal.deadline" : "internal.exec";
   }
-  // A file that is there, and cannot be read.
-  if (isSystems(error) || (error instanceof Error && isSystems(error.cause))) {
+  // A file that is there, and cannot be read, or is not what it should be.
+  if (
+    error instanceof PortcullisError ||
+    isSystems(error) ||
+    (error instanceof Error && isSystems(error.cause))
+  ) {
     return "internal.evidence";
   }
   return "internal.undecided";

@@ -107,7 +107,7 @@ describe("instead of what belongs there", () => {
     const before = (await leaves()).length;
     await put("node/log.pem", "absent");
     const { code, out } = await place.run(["run", ...words]);
-    expect([code, JSON.parse(out).detail]).toEqual([75, expect.stringContaining("backup")]);
+    expect([code, JSON.parse(out).detail]).toEqual([70, expect.stringContaining("backup")]);
     expect(existsSync(at)).toBe(false);
     const pem = generateKey("Ed25519").export({ type: "pkcs8", format: "pem" });
     await writeFile(at, pem, { mode: 0o600 });
