@@ -4,7 +4,8 @@
  * grant where each job has its own) is signed natively; the rest is made once.
  */
 import { randomBytes, sign } from "node:crypto";
-import { type CborKey, type CborMap, type CborValue, decode, encode } from "../src/wire/cbor.ts";
+import { decode, encode } from "../src/wire/cbor.ts";
+import type { CborKey, CborMap, CborValue } from "../src/wire/cbor-value.ts";
 import { objectDigest, requestDigest } from "../src/wire/digests.ts";
 import { type Signer, signerOf } from "../src/wire/keys.ts";
 import { merkleRoot } from "../src/wire/merkle.ts";

@@ -14,7 +14,8 @@
  */
 import type { Socket } from "node:net";
 import { PortcullisError } from "../errors.ts";
-import { type CborValue, decode, encode } from "../wire/cbor.ts";
+import { decode, encode } from "../wire/cbor.ts";
+import type { CborValue } from "../wire/cbor-value.ts";
 import type { AuditPath } from "../wire/merkle.ts";
 
 export const MESSAGE_BYTES_MAX = 65_536;

@@ -20,11 +20,12 @@
  *     remove-classes: [old]
  *     bounds: {grant: 30d, snapshot: 1h, node: 365d, depth: 4}
  */
+
+import { compareBytes } from "../bytes.ts";
 import type { Domain } from "../domain/domain.ts";
 import type { KeysetName } from "../domain/layout.ts";
 import type { AuthorityClass, CharterChange, KeysetChange } from "../domain/rotation.ts";
 import { LIMITS } from "../limits.ts";
-import { compareBytes } from "../wire/cbor.ts";
 import { thumbprint } from "../wire/keys.ts";
 import type { Charter, CoseKey } from "../wire/objects.ts";
 import type { Field } from "./document.ts";

@@ -30,9 +30,9 @@
  */
 import { userInfo } from "node:os";
 import { resolve } from "node:path";
+import { compareBytes } from "../bytes.ts";
 import type { GrantRequest } from "../domain/grants.ts";
 import { LIMITS } from "../limits.ts";
-import { compareBytes } from "../wire/cbor.ts";
 import type { Grant, Scope } from "../wire/objects.ts";
 import type { Field } from "./document.ts";
 import { readHolderKey } from "./holder.ts";

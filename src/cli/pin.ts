@@ -4,9 +4,9 @@
  * charter that it has pinned has expired.
  */
 import type { Command } from "commander";
+import { compareBytes } from "../bytes.ts";
 import { loadDomain } from "../domain/domain.ts";
 import { openSqliteStore } from "../store/sqlite.ts";
-import { compareBytes } from "../wire/cbor.ts";
 import { UsageError } from "./error.ts";
 import { hex, pairs } from "./print.ts";
 import type { Session } from "./session.ts";

@@ -1,11 +1,12 @@
 /** `--plane`, `--plane-ca`: the plane that a node asks, and what it publishes, kept in the home. */
+
+import { compareBytes } from "../bytes.ts";
 import { PlaneClient } from "../client/index.ts";
 import { createFile, createFolder, makeFolder, namesIn, numbersIn } from "../domain/files.ts";
 import { Layout } from "../domain/layout.ts";
 import { requireSigned } from "../domain/quorum.ts";
 import type { Floors } from "../store/contract.ts";
 import { openSqliteStore } from "../store/sqlite.ts";
-import { compareBytes } from "../wire/cbor.ts";
 import { statusDigest } from "../wire/digests.ts";
 import { parseSigned, type UnverifiedCharter } from "../wire/objects.ts";
 import { UsageError } from "./error.ts";

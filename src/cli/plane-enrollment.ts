@@ -1,4 +1,6 @@
 /** What a plane needs to enroll nodes: an enroller key at hand, roots, and the domain's register. */
+
+import { compareBytes } from "../bytes.ts";
 import type { Domain } from "../domain/domain.ts";
 import { numbersIn, readBounded } from "../domain/files.ts";
 import { ISSUED_EXTENSION } from "../domain/layout.ts";
@@ -9,7 +11,6 @@ import { Enroller } from "../enroll/index.ts";
 import { LIMITS } from "../limits.ts";
 import type { EnrollmentParts, NodeRegister } from "../plane/index.ts";
 import type { Store } from "../store/contract.ts";
-import { compareBytes } from "../wire/cbor.ts";
 import { type NodeCredential, parseSigned } from "../wire/objects.ts";
 import { type CertificateOptions, certificatesOf } from "./certificates.ts";
 import { UsageError } from "./error.ts";

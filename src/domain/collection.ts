@@ -6,8 +6,9 @@
  * signature is by a key that may sign it, under that key's own algorithm, and verifies; 3. every
  * threshold is met by distinct keys. The core judges it all again.
  */
+
+import { compareBytes } from "../bytes.ts";
 import { LIMITS } from "../limits.ts";
-import { compareBytes } from "../wire/cbor.ts";
 import { signedBytes, type UnverifiedSignature } from "../wire/cose.ts";
 import { isSameObject, type UnverifiedDraft, withSignatures } from "../wire/draft.ts";
 import { algorithmOf, thumbprint } from "../wire/keys.ts";

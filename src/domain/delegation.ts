@@ -4,8 +4,8 @@
  * later (docs/wire-format.md, Chains). The core judges it all again.
  */
 import { randomBytes } from "node:crypto";
+import { compareBytes } from "../bytes.ts";
 import { LIMITS } from "../limits.ts";
-import { compareBytes } from "../wire/cbor.ts";
 import type { Signer } from "../wire/keys.ts";
 import { type Grant, type Link, parseSigned, signObject } from "../wire/objects.ts";
 import { type Held, heldBy, type Leaf, leafOf, type UnverifiedChain } from "./chains.ts";

@@ -5,8 +5,8 @@
  */
 
 import { join } from "node:path";
+import { compareBytes } from "../bytes.ts";
 import { LIMITS } from "../limits.ts";
-import { compareBytes } from "../wire/cbor.ts";
 import { statusDigest } from "../wire/digests.ts";
 import {
   parseSigned,

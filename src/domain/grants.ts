@@ -3,8 +3,8 @@
  * that an operator hears at once what the core would deny later. The core judges it all again.
  */
 import { randomBytes } from "node:crypto";
+import { compareBytes } from "../bytes.ts";
 import { LIMITS } from "../limits.ts";
-import { compareBytes } from "../wire/cbor.ts";
 import { type Signer, thumbprint } from "../wire/keys.ts";
 import { type Charter, type Grant, parseSigned, type Scope, signObject } from "../wire/objects.ts";
 import { requireDigest } from "./creation.ts";

@@ -4,8 +4,8 @@
  * file decides.
  */
 import { join } from "node:path";
+import { compareBytes } from "../bytes.ts";
 import { LIMITS } from "../limits.ts";
-import { compareBytes } from "../wire/cbor.ts";
 import { parseSigned, type ReferencePolicy, type Snapshot } from "../wire/objects.ts";
 import { namesIn, numbersIn, readBounded } from "./files.ts";
 import { CHARTER_EXTENSION, type Layout } from "./layout.ts";

@@ -3,8 +3,9 @@
  * created, never replaced: of two processes that publish at once one succeeds, and the other starts
  * again from what it finds, so that no revocation is lost between them.
  */
+
+import { compareBytes } from "../bytes.ts";
 import { LIMITS } from "../limits.ts";
-import { compareBytes } from "../wire/cbor.ts";
 import { statusDigest } from "../wire/digests.ts";
 import type { Signer } from "../wire/keys.ts";
 import { type Charter, type Snapshot, type StatusList, signObject } from "../wire/objects.ts";

@@ -1,6 +1,6 @@
 /** Whether enough keys of a set signed an object; a first look, before the core judges it. */
 
-import { compareBytes } from "../wire/cbor.ts";
+import { compareBytes } from "../bytes.ts";
 import { signedBytes, type UnverifiedMessage } from "../wire/cose.ts";
 import { thumbprint, verifySignature } from "../wire/keys.ts";
 import { DomainError } from "./error.ts";

@@ -2,7 +2,7 @@
  * Publishing what k of n keys signed apart. Everything is judged before anything is written; a
  * charter takes effect in one step, with the snapshot that names it.
  */
-import { compareBytes } from "../wire/cbor.ts";
+import { compareBytes } from "../bytes.ts";
 import { statusDigest } from "../wire/digests.ts";
 import type { UnverifiedDraft } from "../wire/draft.ts";
 import type { Signer } from "../wire/keys.ts";

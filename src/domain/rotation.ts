@@ -2,8 +2,9 @@
  * The next charter: what is in force, with changes. What the core would deny, or nobody could ever
  * sign under, is refused before anyone signs. The core judges it all again.
  */
+
+import { compareBytes } from "../bytes.ts";
 import { LIMITS } from "../limits.ts";
-import { compareBytes } from "../wire/cbor.ts";
 import { thumbprint } from "../wire/keys.ts";
 import type { Charter, CoseKey } from "../wire/objects.ts";
 import type { Domain } from "./domain.ts";

@@ -4,7 +4,7 @@
  */
 
 import { join } from "node:path";
-import { compareBytes } from "../wire/cbor.ts";
+import { compareBytes } from "../bytes.ts";
 import { readKeyFile } from "../wire/key-files.ts";
 import { type Signer, signerOf, thumbprint } from "../wire/keys.ts";
 import type { CoseKey } from "../wire/objects.ts";

@@ -14,8 +14,9 @@
  * the other finds it done. A counter starts above the highest value that the TPM ever had (Part 1
  * §37.2.3), and never at what the state says: the state records what was certified.
  */
+
+import { compareBytes } from "../bytes.ts";
 import { type Anchor, type Store, StoreError } from "../store/contract.ts";
-import { compareBytes } from "../wire/cbor.ts";
 import { parseSigned } from "../wire/objects.ts";
 
 /** The counter of this node's TPM. */

@@ -4,10 +4,10 @@
  * policy, with the plane's result. What was said last stands. A hearing changes nothing.
  */
 import { randomBytes } from "node:crypto";
+import { compareBytes } from "../bytes.ts";
 import { nowSeconds } from "../clock.ts";
 import type { Core, Verdict } from "../core/index.ts";
 import { type Store, StoreError } from "../store/contract.ts";
-import { compareBytes } from "../wire/cbor.ts";
 import { encodePlain } from "../wire/objects.ts";
 import { counterNameOf, requireAnchored } from "./anchor.ts";
 import { EVIDENCE_SECONDS_MAX } from "./bounds.ts";

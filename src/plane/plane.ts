@@ -2,13 +2,14 @@
  * The second judge (docs/plane.md): the same evidence, the same core, a context of its own. It
  * signs agreement only after its nonce and one use of every element are durably claimed.
  */
+
+import { compareBytes } from "../bytes.ts";
 import { nowSeconds } from "../clock.ts";
 import { type Code, denied, type Verdict } from "../core/index.ts";
 import { LIMITS } from "../limits.ts";
 import type { CaseFolder } from "../log/cases.ts";
 import type { Journal, Judged, Proven, Settled } from "../log/journal.ts";
 import type { Floors, Holding, Store } from "../store/contract.ts";
-import { compareBytes } from "../wire/cbor.ts";
 import type { Signer } from "../wire/keys.ts";
 import { type Evidence, parsePlain, signObject } from "../wire/objects.ts";
 import { elementDigest, parseNode, ZERO_NAME } from "../wire/subject.ts";

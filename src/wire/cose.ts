@@ -5,18 +5,11 @@
  *
  * Reading checks form only. Nothing that parseCose() gives is verified.
  */
+
+import { compareBytes } from "../bytes.ts";
 import { LIMITS } from "../limits.ts";
-import {
-  type CborMap,
-  type CborValue,
-  compareBytes,
-  decode,
-  decodeTagged,
-  encode,
-  encodeTagged,
-  isMap,
-  splitTagged,
-} from "./cbor.ts";
+import { decode, decodeTagged, encode, encodeTagged, splitTagged } from "./cbor.ts";
+import { type CborMap, type CborValue, isMap } from "./cbor-value.ts";
 import { WireError } from "./error.ts";
 import { algorithmOf, type Signer, thumbprint } from "./keys.ts";
 import type { CoseKey } from "./shapes.ts";

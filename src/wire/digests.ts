@@ -2,7 +2,8 @@
  * The digests of docs/wire-format.md: SHA-256 over deterministic CBOR, each under its own label.
  */
 import { hash } from "node:crypto";
-import { type CborValue, encode } from "./cbor.ts";
+import { encode } from "./cbor.ts";
+import type { CborValue } from "./cbor-value.ts";
 import type { UnverifiedMessage } from "./cose.ts";
 import type { SignedKind } from "./registry.ts";
 

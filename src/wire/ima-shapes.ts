@@ -4,7 +4,7 @@
  * reads.
  */
 import { LIMITS } from "../limits.ts";
-import { isMap } from "./cbor.ts";
+import { isMap } from "./cbor-value.ts";
 import {
   byBytes,
   bytes,

@@ -3,7 +3,8 @@
  * inspection lists what nobody has verified about it. Only the core verifies (`portcullis check`,
  * `portcullis replay`).
  */
-import { type CborValue, decode, isMap } from "./cbor.ts";
+import { decode } from "./cbor.ts";
+import { type CborValue, isMap } from "./cbor-value.ts";
 import { COSE_SIGN, COSE_SIGN1, parseCose } from "./cose.ts";
 import { evidenceDigest, jobDigest, sha256, statusDigest } from "./digests.ts";
 import { WireError } from "./error.ts";

@@ -2,7 +2,8 @@
  * Our objects as code works with them: made from values, signed, and read back. Reading checks form
  * and bounds and nothing else, so what it gives is named Unverified. Only the core verifies.
  */
-import { type CborValue, decode, encode } from "./cbor.ts";
+import { decode, encode } from "./cbor.ts";
+import type { CborValue } from "./cbor-value.ts";
 import { COSE_SIGN, parseCose, sign, sign1, type UnverifiedMessage } from "./cose.ts";
 import { isDigested, objectDigest } from "./digests.ts";
 import { WireError } from "./error.ts";

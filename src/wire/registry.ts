@@ -4,7 +4,7 @@
  * names (RFC 8392 §3.1); keys below -65536 are for private use there.
  */
 import { LIMITS } from "../limits.ts";
-import { type CborValue, isMap } from "./cbor.ts";
+import { type CborValue, isMap } from "./cbor-value.ts";
 import { COSE_SIGN, COSE_SIGN1 } from "./cose.ts";
 import { imaRules } from "./ima-shapes.ts";
 import { demands, eventLogRules, pcrValues } from "./policy-shapes.ts";

@@ -4,7 +4,8 @@
  * what people are shown. Bounds are checked in both directions. Every refusal is a WireError
  * `wire.shape` that names the place ("grant.scope.argv[2]").
  */
-import { type CborKey, type CborMap, type CborValue, compareBytes, isMap } from "./cbor.ts";
+import { compareBytes } from "../bytes.ts";
+import { type CborKey, type CborMap, type CborValue, isMap } from "./cbor-value.ts";
 import { WireError } from "./error.ts";
 
 export type Json =

@@ -1,7 +1,8 @@
 /** The shapes that many objects of registry.ts share: names, digests and keys. */
 import { hash } from "node:crypto";
 import { LIMITS } from "../limits.ts";
-import { type CborValue, encode, isMap } from "./cbor.ts";
+import { encode } from "./cbor.ts";
+import { type CborValue, isMap } from "./cbor-value.ts";
 import {
   bytes,
   choice,

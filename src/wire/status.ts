@@ -3,7 +3,7 @@
  * significant bit first), and the digests of single elements. An index beyond the list counts as
  * revoked, so a list must cover what was issued.
  */
-import { compareBytes } from "./cbor.ts";
+import { compareBytes } from "../bytes.ts";
 import { WireError } from "./error.ts";
 import { encodePlain, parsePlain, type StatusList } from "./objects.ts";
 

@@ -2,7 +2,8 @@ import { decode as decodeByCborg, encode as encodeByCborg, rfc8949EncodeOptions 
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { LIMITS } from "../../src/limits.ts";
-import { type CborKey, type CborValue, decode, encode, isMap } from "../../src/wire/cbor.ts";
+import { decode, encode } from "../../src/wire/cbor.ts";
+import { type CborKey, type CborValue, isMap } from "../../src/wire/cbor-value.ts";
 import { WireError } from "../../src/wire/error.ts";
 import { inspect } from "../../src/wire/inspect.ts";
 import { auditPath, merkleRoot, rootOf } from "../../src/wire/merkle.ts";

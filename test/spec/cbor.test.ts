@@ -3,7 +3,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { decode as decodeByCborg } from "cborg";
 import { describe, expect, test } from "vitest";
-import { type CborValue, decode, encode, isMap } from "../../src/wire/cbor.ts";
+import { decode, encode } from "../../src/wire/cbor.ts";
+import { type CborValue, isMap } from "../../src/wire/cbor-value.ts";
 import { describeVectors } from "../support/vectors.ts";
 import { hex, refusal, unhex } from "../support/wire.ts";
 

@@ -37,7 +37,7 @@ const LAYERS: Readonly<Record<string, number>> = {
 const CODEC_MAY_IMPORT = ["codec", "abi", "generated"];
 
 /** src/: files that everything may import and that import nothing but each other. */
-const LEAVES = ["errors", "limits", "clock", "random", "private"];
+const LEAVES = ["bytes", "errors", "limits", "clock", "random", "private"];
 
 /** src/: what a program that embeds Portcullis may use; cli composes it. */
 const LIBRARY = "agent client core domain enroll gate log plane store tpm wire".split(" ");

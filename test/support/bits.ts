@@ -2,7 +2,8 @@
  * The sections of a case, so that a walk over its bits visits each, and the bits that may change
  * without a denial.
  */
-import { type CborValue, decode, encode, isMap } from "../../src/wire/cbor.ts";
+import { decode, encode } from "../../src/wire/cbor.ts";
+import { type CborValue, isMap } from "../../src/wire/cbor-value.ts";
 import type { BuiltCase } from "./world.ts";
 
 export interface Section {

@@ -4,7 +4,8 @@
  * one thing denies.
  */
 import type { Code } from "../../src/core/index.ts";
-import { type CborMap, encode } from "../../src/wire/cbor.ts";
+import { encode } from "../../src/wire/cbor.ts";
+import type { CborMap } from "../../src/wire/cbor-value.ts";
 import { type Signer, thumbprint } from "../../src/wire/keys.ts";
 import type { Link } from "../../src/wire/objects.ts";
 import {

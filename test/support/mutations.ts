@@ -1,4 +1,4 @@
-import { type CborMap, type CborValue, isMap } from "../../src/wire/cbor.ts";
+import { type CborMap, type CborValue, isMap } from "../../src/wire/cbor-value.ts";
 
 const INSTEAD: readonly CborValue[] = [
   ...[null, true, 0, 1, 2, -1, 2 ** 53 - 1, "", "x", "with space", "x".repeat(129), "é"],

@@ -8,14 +8,8 @@
  *
  * Keys, ECDSA signatures and values follow from names: the same world gives the same bytes in every run.
  */
-import {
-  type CborKey,
-  type CborMap,
-  type CborValue,
-  decode,
-  encode,
-  isMap,
-} from "../../src/wire/cbor.ts";
+import { decode, encode } from "../../src/wire/cbor.ts";
+import { type CborKey, type CborMap, type CborValue, isMap } from "../../src/wire/cbor-value.ts";
 import { parseCose } from "../../src/wire/cose.ts";
 import {
   type DigestedKind,

@@ -4,7 +4,8 @@
  */
 import { describe, expect, test } from "vitest";
 import type { Code } from "../../../src/core/index.ts";
-import { type CborValue, decode } from "../../../src/wire/cbor.ts";
+import { decode } from "../../../src/wire/cbor.ts";
+import type { CborValue } from "../../../src/wire/cbor-value.ts";
 import { thumbprint } from "../../../src/wire/keys.ts";
 import { text } from "../../support/domain.ts";
 import { seeded, testSigner } from "../../support/keys.ts";

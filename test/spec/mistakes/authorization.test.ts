@@ -5,7 +5,8 @@
  */
 import { describe, expect, test } from "vitest";
 import type { Code } from "../../../src/core/index.ts";
-import { type CborValue, decode, encode, encodeTagged } from "../../../src/wire/cbor.ts";
+import { decode, encode, encodeTagged } from "../../../src/wire/cbor.ts";
+import type { CborValue } from "../../../src/wire/cbor-value.ts";
 import { COSE_SIGN, sign, sign1 } from "../../../src/wire/cose.ts";
 import { thumbprint } from "../../../src/wire/keys.ts";
 import { holderAt } from "../../support/chains.ts";

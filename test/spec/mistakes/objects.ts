@@ -3,14 +3,8 @@
  * anew.
  */
 import type { Code } from "../../../src/core/index.ts";
-import {
-  type CborKey,
-  type CborValue,
-  decode,
-  decodeTagged,
-  encode,
-  encodeTagged,
-} from "../../../src/wire/cbor.ts";
+import { decode, decodeTagged, encode, encodeTagged } from "../../../src/wire/cbor.ts";
+import type { CborKey, CborValue } from "../../../src/wire/cbor-value.ts";
 import { COSE_SIGN, COSE_SIGN1 } from "../../../src/wire/cose.ts";
 import { chain } from "../../support/chains.ts";
 import { world } from "./denial.ts";

@@ -4,7 +4,8 @@
  * uses and full disks in the tests of store and faults.
  */
 import { describe, expect, test } from "vitest";
-import { type CborValue, encode } from "../../../src/wire/cbor.ts";
+import { encode } from "../../../src/wire/cbor.ts";
+import type { CborValue } from "../../../src/wire/cbor-value.ts";
 import { auditPath, merkleRoot } from "../../../src/wire/merkle.ts";
 import { chain } from "../../support/chains.ts";
 import { NOW } from "../../support/domain.ts";

@@ -2,14 +2,8 @@
  * Builds the cases of governance plans fast: objects are signed by OpenSSL, each once however many
  * plans hold it, and one quote serves a whole batch.
  */
-import {
-  type CborMap,
-  type CborValue,
-  decode,
-  decodeTagged,
-  encode,
-  encodeTagged,
-} from "../../../src/wire/cbor.ts";
+import { decode, decodeTagged, encode, encodeTagged } from "../../../src/wire/cbor.ts";
+import type { CborMap, CborValue } from "../../../src/wire/cbor-value.ts";
 import { COSE_SIGN, COSE_SIGN1, parseCose } from "../../../src/wire/cose.ts";
 import {
   type DigestedKind,

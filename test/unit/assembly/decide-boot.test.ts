@@ -1,7 +1,7 @@
 /** Event-log rules in a case: allowed is what the digests prove, and nothing that the log merely says. */
 import { describe, expect, test } from "vitest";
 import { type Code, loadCore } from "../../../src/core/index.ts";
-import type { CborValue } from "../../../src/wire/cbor.ts";
+import type { CborValue } from "../../../src/wire/cbor-value.ts";
 import { WireError } from "../../../src/wire/error.ts";
 import { parseSigned } from "../../../src/wire/objects.ts";
 import { concat } from "../../support/ak.ts";

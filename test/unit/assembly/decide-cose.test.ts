@@ -6,15 +6,8 @@
 import { describe, expect, test } from "vitest";
 import { type Code, loadCore } from "../../../src/core/index.ts";
 import { LIMITS } from "../../../src/limits.ts";
-import {
-  type CborKey,
-  type CborMap,
-  type CborValue,
-  decode,
-  decodeTagged,
-  encode,
-  encodeTagged,
-} from "../../../src/wire/cbor.ts";
+import { decode, decodeTagged, encode, encodeTagged } from "../../../src/wire/cbor.ts";
+import type { CborKey, CborMap, CborValue } from "../../../src/wire/cbor-value.ts";
 import { COSE_SIGN, COSE_SIGN1, parseCose, sign, sigStructure } from "../../../src/wire/cose.ts";
 import { thumbprint } from "../../../src/wire/keys.ts";
 import { concat } from "../../support/ak.ts";

@@ -6,14 +6,8 @@
 import { describe, expect, test } from "vitest";
 import { type Code, loadCore } from "../../../src/core/index.ts";
 import { LIMITS } from "../../../src/limits.ts";
-import {
-  type CborKey,
-  type CborMap,
-  type CborValue,
-  decode,
-  encode,
-  isMap,
-} from "../../../src/wire/cbor.ts";
+import { decode, encode } from "../../../src/wire/cbor.ts";
+import { type CborKey, type CborMap, type CborValue, isMap } from "../../../src/wire/cbor-value.ts";
 import { concat } from "../../support/ak.ts";
 import { chain } from "../../support/chains.ts";
 import { NOW, text } from "../../support/domain.ts";

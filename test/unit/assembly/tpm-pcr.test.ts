@@ -2,7 +2,8 @@
 import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type CborMap, encode } from "../../../src/wire/cbor.ts";
+import { encode } from "../../../src/wire/cbor.ts";
+import type { CborMap } from "../../../src/wire/cbor-value.ts";
 import { type Bank, concat, softwareAk, TPM_ALG, u8, u16, u32 } from "../../support/ak.ts";
 import { CLOCK } from "../../support/domain.ts";
 import { seeded } from "../../support/keys.ts";

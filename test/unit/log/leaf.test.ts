@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { encodeLeaf, type Leaf, parseLeaf, showLeaf } from "../../../src/log/leaf.ts";
-import { decode, encode, isMap } from "../../../src/wire/cbor.ts";
+import { decode, encode } from "../../../src/wire/cbor.ts";
+import { isMap } from "../../../src/wire/cbor-value.ts";
 import { denied, digest, intent, outcome } from "../../support/journal.ts";
 
 const failing = expect.objectContaining({ name: "LogError", code: "log.malformed" });

@@ -1,11 +1,6 @@
 import { describe, expect, test } from "vitest";
-import {
-  type CborValue,
-  decode,
-  decodeTagged,
-  encode,
-  encodeTagged,
-} from "../../../src/wire/cbor.ts";
+import { decode, decodeTagged, encode, encodeTagged } from "../../../src/wire/cbor.ts";
+import type { CborValue } from "../../../src/wire/cbor-value.ts";
 import { hex, refusal, unhex } from "../../support/wire.ts";
 
 const nested = (levels: number): CborValue => (levels === 0 ? 0 : [nested(levels - 1)]);

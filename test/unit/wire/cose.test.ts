@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { type CborValue, decode, encode, encodeTagged } from "../../../src/wire/cbor.ts";
+import { decode, encode, encodeTagged } from "../../../src/wire/cbor.ts";
+import type { CborValue } from "../../../src/wire/cbor-value.ts";
 import {
   addSignature,
   COSE_SIGN,

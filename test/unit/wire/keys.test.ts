@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { PrivateError } from "../../../src/private.ts";
-import { type CborMap, type CborValue, decode, encode } from "../../../src/wire/cbor.ts";
+import { decode, encode } from "../../../src/wire/cbor.ts";
+import type { CborMap, CborValue } from "../../../src/wire/cbor-value.ts";
 import { WireError } from "../../../src/wire/error.ts";
 import { readKeyFile, writeKeyFile } from "../../../src/wire/key-files.ts";
 import {

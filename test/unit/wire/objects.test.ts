@@ -1,11 +1,6 @@
 import { describe, expect, test } from "vitest";
-import {
-  type CborKey,
-  type CborMap,
-  type CborValue,
-  decode,
-  encode,
-} from "../../../src/wire/cbor.ts";
+import { decode, encode } from "../../../src/wire/cbor.ts";
+import type { CborKey, CborMap, CborValue } from "../../../src/wire/cbor-value.ts";
 import * as cose from "../../../src/wire/cose.ts";
 import { COSE_SIGN } from "../../../src/wire/cose.ts";
 import { WireError } from "../../../src/wire/error.ts";
