@@ -1,9 +1,7 @@
 /**
  * `npm run bench:plane`: what a decision costs a plane over HTTP, against a bare fastify route with
  * a schema-checked body of 2 KB; server and client in processes of their own, on the loopback
- * interface alone. `--grants own` gives each decision a grant that the plane has never seen;
- * `--cases none` keeps no cases; `--soak SECONDS` goes on deciding and watches the memory.
- * BENCH_NODE_ARGUMENTS go to both servers: `--cpu-prof --cpu-prof-dir=FOLDER` profiles them.
+ * interface alone. BENCH_NODE_ARGUMENTS go to both servers: `--cpu-prof --cpu-prof-dir=FOLDER` profiles them.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -11,23 +9,41 @@ import { readdirSync, readFileSync } from "node:fs";
 import { Agent, request } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
+import { Option } from "commander";
 import { decode } from "../src/wire/cbor.ts";
 import { parseRemote } from "../src/wire/remote.ts";
+import { benchCommand, wholeNumber } from "./options.ts";
 import { EvidenceMaker } from "./plane-evidence.ts";
 
-const { values: options } = parseArgs({
-  options: {
-    decisions: { type: "string", default: "3000" },
-    connections: { type: "string", default: "64" },
-    nodes: { type: "string", default: "4" },
-    grants: { type: "string", default: "one" },
-    cases: { type: "string", default: "keep" },
-    soak: { type: "string", default: "0" },
-  },
-});
-const decisions = Number(options.decisions);
-const connections = Number(options.connections);
+interface Options {
+  readonly decisions: number;
+  readonly connections: number;
+  readonly nodes: number;
+  readonly grants: "one" | "own";
+  readonly cases: "keep" | "none";
+  readonly soak: number;
+}
+
+const options = benchCommand(
+  "bench:plane",
+  "Measures what a decision costs a plane over HTTP, in CPU time, against a bare fastify route.",
+  ["", "--decisions 2000 --grants own", "--decisions 0 --soak 300"],
+)
+  .option("--decisions <n>", "decisions in a round; 0: none is measured", wholeNumber(0), 3_000)
+  .option("--connections <n>", "connections at once", wholeNumber(1), 64)
+  .option("--nodes <n>", "nodes that have evidence judged", wholeNumber(1), 4)
+  .addOption(
+    new Option("--grants <kind>", "one for all, or for each decision one that was never seen")
+      .choices(["one", "own"])
+      .default("one"),
+  )
+  .addOption(
+    new Option("--cases <kind>", "what becomes of cases").choices(["keep", "none"]).default("keep"),
+  )
+  .option("--soak <seconds>", "go on deciding, and watch the memory", wholeNumber(0), 0)
+  .parse()
+  .opts<Options>();
+const { decisions, connections } = options;
 const entry = fileURLToPath(new URL("./plane-server.ts", import.meta.url));
 const TICKS_PER_SECOND = 100; // sysconf(_SC_CLK_TCK) on Linux
 const BARE_BODY_BYTES = 2_048;
@@ -105,7 +121,7 @@ async function all<T, U>(items: readonly T[], work: (item: T) => Promise<U>): Pr
 }
 
 const EMPTY = Buffer.alloc(0);
-const nodeCount = Number(options.nodes);
+const nodeCount = options.nodes;
 const makers = await Promise.all(
   Array.from({ length: nodeCount }, (_, place) => EvidenceMaker.make(place)),
 );
@@ -237,7 +253,7 @@ try {
     const perSecond = await compare(bare, plane);
     for (const share of [0.5, 0.9]) await pace(plane, perSecond * share);
   }
-  if (Number(options.soak) > 0) await soak(plane, Number(options.soak));
+  if (options.soak > 0) await soak(plane, options.soak);
 } finally {
   for (const { child } of sides) child.kill("SIGTERM");
   agent.destroy();
